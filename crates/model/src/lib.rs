@@ -1,1 +1,34 @@
-//! Being written.
+//! The words of Signpost as types: what every crate agrees on.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: time and randomness come in
+//! as arguments ([`Timestamp`], [`Random`]).
+
+pub mod application;
+pub mod audit;
+pub mod connection;
+pub mod directory;
+pub mod id;
+pub mod license;
+pub mod operator;
+pub mod plan;
+pub mod policy;
+pub mod random;
+pub mod rule;
+pub mod run;
+pub mod secret;
+pub mod text;
+pub mod time;
+
+pub use application::{AccessType, Application, Assignment, Principal};
+pub use audit::{Actor, AuditEntry};
+pub use connection::{Cloud, ConnectionState};
+pub use directory::{Attribute, Group, Profile, Source, SourceAnchor, User};
+pub use id::{
+    ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, OperatorId,
+    RunId, SessionKey, SnapshotId, UserId,
+};
+pub use operator::{Operator, Role};
+pub use policy::Policy;
+pub use random::Random;
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};

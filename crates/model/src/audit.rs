@@ -1,0 +1,68 @@
+//! Who did what to what: entries of the append-only audit trail.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{OperatorId, Timestamp};
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in operator.
+    Operator { id: OperatorId, name: String },
+    /// The command line on the server itself.
+    CommandLine,
+    /// Signpost by itself: the schedule, the worker.
+    Signpost,
+    /// Nobody known: a refused sign-in.
+    Anonymous,
+}
+
+/// One event to append. Secrets never enter: a changed secret is written as "changed".
+#[derive(Debug, Clone)]
+pub struct AuditEntry {
+    pub actor: Actor,
+    /// Dotted verb in past tense, for example `user.created`.
+    pub action: &'static str,
+    /// The kind and id of what it was done to, and the name it had then.
+    pub subject: Subject,
+    /// What it was before and after, as small JSON objects of the changed fields.
+    pub before: Option<serde_json::Value>,
+    pub after: Option<serde_json::Value>,
+    /// The network address the request came from.
+    pub address: Option<String>,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Subject {
+    /// Singular noun: `user`, `group`, `application`, `operator`, …
+    pub kind: String,
+    pub id: String,
+    pub name: String,
+}
+
+impl Subject {
+    /// The subject of an event.
+    pub fn new(kind: &str, id: impl ToString, name: impl Into<String>) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            id: id.to_string(),
+            name: name.into(),
+        }
+    }
+}
+
+/// One stored event, as read back.
+#[derive(Debug, Clone)]
+pub struct AuditEvent {
+    pub sequence: i64,
+    pub at: Timestamp,
+    pub actor_kind: String,
+    pub actor_id: Option<String>,
+    pub actor_name: String,
+    pub action: String,
+    pub subject: Subject,
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub address: Option<String>,
+}
