@@ -9,9 +9,11 @@ pub mod connection;
 pub mod directory;
 pub mod id;
 pub mod license;
+pub mod observation;
 pub mod operator;
 pub mod plan;
 pub mod policy;
+pub mod provisioning;
 pub mod random;
 pub mod rule;
 pub mod run;
@@ -27,8 +29,10 @@ pub use id::{
     ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, OperatorId,
     RunId, SessionKey, SnapshotId, UserId,
 };
+pub use observation::{KnownAccount, Observation, ObservedLicense};
 pub use operator::{Operator, Role};
 pub use policy::Policy;
+pub use provisioning::{PlanInput, Provisioning, ProvisioningState};
 pub use random::Random;
 pub use secret::Secret;
 pub use time::{Clock, Timestamp};

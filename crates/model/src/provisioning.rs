@@ -1,0 +1,225 @@
+//! Where a user stands with an application, and everything a planner needs to know of them.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::KnownAccount;
+use crate::plan::{Blocker, LinkMethod, ObjectId};
+use crate::run::{Outcome, UnknownWord};
+use crate::{GroupId, RunId, Timestamp, User, UserId};
+
+/// Where a user stands with an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProvisioningState {
+    /// The account is as desired.
+    InSync,
+    /// Something is still to be done.
+    Pending,
+    /// The planner will not act; the blocker says why.
+    Blocked,
+    /// The last try failed.
+    Failed,
+    /// No longer has the application; the steps of leaving are under way.
+    Leaving,
+    /// No longer has the application, and nothing is left to do.
+    Left,
+    /// An operator chose to leave the user out.
+    LeftOut,
+}
+
+impl ProvisioningState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::InSync,
+        Self::Pending,
+        Self::Blocked,
+        Self::Failed,
+        Self::Leaving,
+        Self::Left,
+        Self::LeftOut,
+    ];
+
+    /// The word in the database.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Pending => "pending",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+            Self::Leaving => "leaving",
+            Self::Left => "left",
+            Self::LeftOut => "left_out",
+        }
+    }
+
+    /// The words on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::InSync => "Active",
+            Self::Pending => "Waiting",
+            Self::Blocked => "Blocked",
+            Self::Failed => "Failed",
+            Self::Leaving => "Leaving",
+            Self::Left => "Left",
+            Self::LeftOut => "Left out",
+        }
+    }
+}
+
+impl FromStr for ProvisioningState {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.key() == text)
+            .ok_or(UnknownWord)
+    }
+}
+
+/// What became of a user in the last run that looked at them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastOutcome {
+    Blocked(Vec<Blocker>),
+    Done(Outcome),
+}
+
+/// A user's row with an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provisioning {
+    /// Counts everything that happened to the user's desired side or account.
+    pub revision: i64,
+    /// The revision that was last dealt with; the user is planned again when the two differ.
+    pub settled_revision: i64,
+    pub state: ProvisioningState,
+    /// When the user was first seen without the application; starts the days before deletion.
+    pub removed_at: Option<Timestamp>,
+    pub last_outcome: Option<LastOutcome>,
+    pub last_run: Option<RunId>,
+    /// Failures in a row.
+    pub attempts: i64,
+    /// When the user is looked at again by itself: a retry, or the end of a grace period.
+    pub due_at: Option<Timestamp>,
+    /// The user name the user was last planned to have, folded.
+    pub desired_name: Option<String>,
+}
+
+impl Provisioning {
+    /// A user that nobody has looked at yet.
+    pub const NEW: Self = Self {
+        revision: 0,
+        settled_revision: 0,
+        state: ProvisioningState::Pending,
+        removed_at: None,
+        last_outcome: None,
+        last_run: None,
+        attempts: 0,
+        due_at: None,
+        desired_name: None,
+    };
+}
+
+/// This user is that account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub object_id: ObjectId,
+    pub method: LinkMethod,
+    pub linked_at: Timestamp,
+}
+
+/// What an operator chose for a user on the plan page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The user is this account.
+    Link(ObjectId),
+    /// The user is never matched and nothing is created for them.
+    LeaveOut,
+}
+
+/// The kinds of things the ownership ledger holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnedKind {
+    /// The account itself: Signpost created it.
+    Account,
+    /// A license; the key is the SKU id, the value the disabled plans as JSON.
+    License,
+    /// A membership; the key is the group's object id.
+    Membership,
+    /// An attribute; the key is its name, the value what Signpost wrote.
+    Attribute,
+    /// Signpost blocked the sign-in.
+    Block,
+}
+
+impl OwnedKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Account,
+        Self::License,
+        Self::Membership,
+        Self::Attribute,
+        Self::Block,
+    ];
+
+    /// The word in the database.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::License => "license",
+            Self::Membership => "membership",
+            Self::Attribute => "attribute",
+            Self::Block => "block",
+        }
+    }
+}
+
+impl FromStr for OwnedKind {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.key() == text)
+            .ok_or(UnknownWord)
+    }
+}
+
+/// One line of the ownership ledger: Signpost itself put this on the account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Owned {
+    pub kind: OwnedKind,
+    /// What exactly; empty for the account and the block.
+    pub key: String,
+    pub value: String,
+}
+
+/// A user's manager, as far as the application knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManagerInput {
+    pub user_id: UserId,
+    pub display_name: String,
+    /// The manager's account, once they are linked.
+    pub object_id: Option<ObjectId>,
+}
+
+/// Everything our records hold about one user and one application: what a plan is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanInput {
+    pub user: User,
+    /// Whether the user has the application now.
+    pub in_scope: bool,
+    /// The user's groups among those that the application's grants name.
+    pub groups: Vec<GroupId>,
+    pub provisioning: Provisioning,
+    pub link: Option<Link>,
+    /// The linked account; `None` when there is no link or the tenant no longer shows it.
+    pub account: Option<KnownAccount>,
+    /// What Signpost itself put on the linked account.
+    pub owned: Vec<Owned>,
+    pub decision: Option<Decision>,
+    pub manager: Option<ManagerInput>,
+}
