@@ -1,1 +1,21 @@
-//! Being written.
+//! The only SQL of Signpost: one text for SQLite and PostgreSQL.
+//!
+//! Nothing here reads a clock or draws random numbers: `now` and `random` are arguments. Rows are
+//! private and are converted at the edge; constraint violations become values ([`Constraint`]).
+
+pub mod audit;
+pub mod database;
+pub mod error;
+pub mod paging;
+pub mod provisioning;
+pub mod sealing;
+pub mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+mod rows;
+
+pub use database::{DatabaseSettings, Engine, Read, Store, Write};
+pub use error::{Constraint, Error, Result};
+pub use paging::{Cursor, Page, PageRequest};
+pub use sealing::{MasterKey, RowIdentity, Sealer};
