@@ -17,6 +17,44 @@ pub enum Actor {
     Anonymous,
 }
 
+/// Who a change is done by, and from where: what every audited change takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    pub actor: Actor,
+    /// The network address the request came from.
+    pub address: Option<String>,
+}
+
+impl Author {
+    /// Signpost by itself.
+    pub const SIGNPOST: Self = Self {
+        actor: Actor::Signpost,
+        address: None,
+    };
+
+    /// The name that records keep.
+    pub fn name(&self) -> &str {
+        match &self.actor {
+            Actor::Operator { name, .. } => name,
+            Actor::CommandLine => "Command line",
+            Actor::Signpost => "Signpost",
+            Actor::Anonymous => "Nobody known",
+        }
+    }
+
+    /// An event of this author, without its before and after.
+    pub fn entry(&self, action: &'static str, subject: Subject) -> AuditEntry {
+        AuditEntry {
+            actor: self.actor.clone(),
+            action,
+            subject,
+            before: None,
+            after: None,
+            address: self.address.clone(),
+        }
+    }
+}
+
 /// One event to append. Secrets never enter: a changed secret is written as "changed".
 #[derive(Debug, Clone)]
 pub struct AuditEntry {

@@ -22,7 +22,7 @@ pub mod text;
 pub mod time;
 
 pub use application::{AccessType, Application, Assignment, Principal};
-pub use audit::{Actor, AuditEntry};
+pub use audit::{Actor, AuditEntry, Author};
 pub use connection::{Cloud, ConnectionState};
 pub use directory::{Attribute, Group, Profile, Source, SourceAnchor, User};
 pub use id::{
