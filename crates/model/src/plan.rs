@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
+use crate::provisioning::{Owned, ProvisioningState};
 use crate::run::UnknownWord;
+use crate::{Timestamp, UserId};
 
 /// The id of an account in the tenant (a GUID that Microsoft made).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -336,6 +337,14 @@ impl Action {
             Self::Delete => ActionKind::Delete,
         }
     }
+
+    /// Whether it takes something from the account; a license that is swapped counts too.
+    pub fn is_removal(&self) -> bool {
+        match self {
+            Self::AssignLicenses { remove, .. } => !remove.is_empty(),
+            other => other.kind().is_removal(),
+        }
+    }
 }
 
 /// Why an action is in the plan. It explains; it never steers the apply.
@@ -488,6 +497,8 @@ pub enum Blocker {
     DomainNotVerified { domain: String },
     /// Another user of the directory would get the same user name.
     UserNameTwice { value: String },
+    /// Another account of the tenant already has the user name this account would get.
+    UserNameTaken { candidate: Candidate },
     /// A mapping failed for this user.
     MappingFailed {
         attribute: TargetAttribute,
@@ -554,6 +565,7 @@ impl Blocker {
             Self::UserDisabled
             | Self::UserNameInvalid { .. }
             | Self::UserNameTwice { .. }
+            | Self::UserNameTaken { .. }
             | Self::UsageLocationMissing => Fix::EditUser,
             Self::DomainNotVerified { .. } => Fix::Domains,
             Self::MappingFailed { .. } => Fix::EditMapping,
@@ -608,6 +620,10 @@ impl Blocker {
             Self::UserNameTwice { value } => {
                 format!("Another user would get the user name {value} too.")
             }
+            Self::UserNameTaken { candidate } => format!(
+                "The account {} already uses the user name.",
+                candidate.user_principal_name
+            ),
             Self::MappingFailed { attribute, why } => {
                 format!(
                     "The mapping of {} does not work for this user: {why}",
@@ -643,11 +659,114 @@ impl Blocker {
             Self::UserNameInvalid { .. } => "user_name_invalid",
             Self::DomainNotVerified { .. } => "domain_not_verified",
             Self::UserNameTwice { .. } => "user_name_twice",
+            Self::UserNameTaken { .. } => "user_name_taken",
             Self::MappingFailed { .. } => "mapping_failed",
             Self::UsageLocationMissing => "usage_location_missing",
             Self::NoSeats { .. } => "no_seats",
             Self::ExclusivePlans { .. } => "exclusive_plans",
             Self::PlanDependency { .. } => "plan_dependency",
         }
+    }
+}
+
+/// One action and why it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedAction {
+    pub action: Action,
+    pub reason: Reason,
+}
+
+/// What a plan means for one user, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// Gets a new account.
+    Create,
+    /// Is linked with an account that already exists.
+    Adopt,
+    /// The account is brought to what our records say.
+    Update,
+    /// Had lost the application, and gets sign-in and licenses back.
+    Return,
+    /// The account already is as desired.
+    InSync,
+    /// Lost the application: a step of leaving is in this plan, or its day is still to come.
+    Leaving,
+    /// Lost the application, and nothing is left to do.
+    Left,
+    /// An operator chose to leave the user out.
+    LeftOut,
+    /// Left alone; the blockers say why.
+    Blocked,
+}
+
+/// A value that adoption leaves as the tenant has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptValue {
+    pub attribute: TargetAttribute,
+    /// What the account has, and keeps.
+    pub tenant: String,
+    /// What the directory says; empty when it says nothing.
+    pub directory: String,
+}
+
+/// The plan for one user: immutable, stored, and all that an apply needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserPlan {
+    pub user_id: UserId,
+    pub display_name: String,
+    pub disposition: Disposition,
+    /// The account the actions are about; `None` until it is created.
+    pub object_id: Option<ObjectId>,
+    /// How the link is to be recorded when the plan is applied; `None`: nothing to record.
+    #[serde(default)]
+    pub link: Option<LinkMethod>,
+    /// Lines the ledger gains when the plan is applied, before its first action.
+    #[serde(default)]
+    pub owned: Vec<Owned>,
+    /// In the order in which they are carried out.
+    #[serde(default)]
+    pub actions: Vec<PlannedAction>,
+    #[serde(default)]
+    pub blockers: Vec<Blocker>,
+    /// What adoption leaves alone, for the plan page.
+    #[serde(default)]
+    pub kept: Vec<KeptValue>,
+    /// When the user lost the application; `None` while they have it.
+    #[serde(default)]
+    pub removed_at: Option<Timestamp>,
+    /// When the next step of leaving is due.
+    #[serde(default)]
+    pub due_at: Option<Timestamp>,
+    /// The user name the user is meant to have, folded.
+    #[serde(default)]
+    pub desired_name: Option<String>,
+}
+
+impl UserPlan {
+    /// Where the user stands once every action is applied.
+    pub fn state_after(&self) -> ProvisioningState {
+        match self.disposition {
+            Disposition::Blocked => ProvisioningState::Blocked,
+            Disposition::LeftOut => ProvisioningState::LeftOut,
+            Disposition::Left => ProvisioningState::Left,
+            Disposition::Leaving if self.due_at.is_none() => ProvisioningState::Left,
+            Disposition::Leaving => ProvisioningState::Leaving,
+            _ if self.blockers.is_empty() => ProvisioningState::InSync,
+            // The account is right, and a license waits.
+            _ => ProvisioningState::Pending,
+        }
+    }
+
+    /// Whether a run has to wait until a person chooses.
+    pub fn needs_choice(&self) -> bool {
+        self.blockers.iter().any(Blocker::needs_choice)
+    }
+
+    /// Whether the account loses sign-in, a license, a membership or its existence.
+    pub fn takes_something(&self) -> bool {
+        self.actions
+            .iter()
+            .any(|planned| planned.action.is_removal())
     }
 }

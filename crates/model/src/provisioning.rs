@@ -149,20 +149,24 @@ pub enum OwnedKind {
     License,
     /// A membership; the key is the group's object id.
     Membership,
-    /// An attribute; the key is its name, the value what Signpost wrote.
+    /// Every attribute together in one line, so that a first sync writes few rows: the key is
+    /// empty, the value a JSON object that the planner reads and writes.
     Attribute,
-    /// Signpost blocked the sign-in.
+    /// Signpost blocked the sign-in; the value says whether it ended the sessions too.
     Block,
+    /// Signpost deleted the account, so coming back may restore it.
+    Deletion,
 }
 
 impl OwnedKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Account,
         Self::License,
         Self::Membership,
         Self::Attribute,
         Self::Block,
+        Self::Deletion,
     ];
 
     /// The word in the database.
@@ -173,6 +177,7 @@ impl OwnedKind {
             Self::Membership => "membership",
             Self::Attribute => "attribute",
             Self::Block => "block",
+            Self::Deletion => "deletion",
         }
     }
 }
@@ -192,7 +197,7 @@ impl FromStr for OwnedKind {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Owned {
     pub kind: OwnedKind,
-    /// What exactly; empty for the account and the block.
+    /// What exactly; empty where there can be only one.
     pub key: String,
     pub value: String,
 }
@@ -204,6 +209,9 @@ pub struct ManagerInput {
     pub display_name: String,
     /// The manager's account, once they are linked.
     pub object_id: Option<ObjectId>,
+    /// Whether the manager has no account yet, but the application and no blocker in the way:
+    /// then one is on its way, and reports can be planned to get it.
+    pub expected: bool,
 }
 
 /// Everything our records hold about one user and one application: what a plan is made from.
