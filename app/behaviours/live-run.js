@@ -1,0 +1,42 @@
+// Follows what is under way. The server sends its own HTML: each element replaces the one with its id.
+// `fragment` is HTML, `status` is words for the polite live region, `done` ends it.
+const pause = 5000;
+
+const follow = (root) => {
+  const events = new EventSource(root.dataset.liveRun);
+  const region = root.querySelector("[data-live-status]");
+  let words = "";
+  let last = 0;
+  let timer = 0;
+
+  const speak = () => {
+    clearTimeout(timer);
+    timer = 0;
+    last = Date.now();
+    if (region && region.textContent !== words && words) region.textContent = words;
+  };
+
+  events.addEventListener("fragment", (event) => {
+    const held = document.createElement("template");
+    held.innerHTML = event.data;
+    for (const part of [...held.content.children]) {
+      const old = document.getElementById(part.id);
+      if (!old) continue;
+      const focus = old.contains(document.activeElement) && document.activeElement.id;
+      old.replaceWith(part);
+      if (focus) document.getElementById(focus)?.focus();
+    }
+  });
+
+  events.addEventListener("status", (event) => {
+    words = event.data;
+    timer ||= setTimeout(speak, Math.max(0, last + pause - Date.now()));
+  });
+
+  events.addEventListener("done", () => {
+    events.close();
+    speak();
+  });
+};
+
+document.querySelectorAll("[data-live-run]").forEach(follow);

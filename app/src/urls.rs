@@ -1,0 +1,140 @@
+//! Every address of the portal, in one place: plural nouns, ids that survive renames, state changes as nouns.
+
+use std::fmt::Display;
+
+/// Where the first owner is made.
+pub const SETUP: &str = "/setup";
+/// Where operators sign in.
+pub const SIGN_IN: &str = "/sign-in";
+/// Takes the post that ends a session.
+pub const SIGN_OUT: &str = "/sign-out";
+/// The page after signing in.
+pub const OVERVIEW: &str = "/";
+/// All applications.
+pub const APPLICATIONS: &str = "/applications";
+/// The first step to a new application.
+pub const NEW_APPLICATION: &str = "/applications/new";
+/// All runs.
+pub const RUNS: &str = "/runs";
+/// All users.
+pub const USERS: &str = "/users";
+/// A new user.
+pub const NEW_USER: &str = "/users/new";
+/// All groups.
+pub const GROUPS: &str = "/groups";
+/// A new group.
+pub const NEW_GROUP: &str = "/groups/new";
+/// CSV import.
+pub const IMPORT: &str = "/import";
+/// Who did what.
+pub const AUDIT_LOG: &str = "/audit-log";
+/// Operators, security, limits, looks.
+pub const SETTINGS: &str = "/settings";
+/// Every component with sample data.
+pub const STYLEGUIDE: &str = "/styleguide";
+
+/// An application's own page.
+pub fn application(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}")
+}
+
+/// Who has the application.
+pub fn application_assignments(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/assignments")
+}
+
+/// Where users and groups are picked.
+pub fn application_new_assignments(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/assignments/new")
+}
+
+/// Connection, licenses, actions.
+pub fn application_provisioning(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/provisioning")
+}
+
+/// Which attribute comes from what.
+pub fn application_mapping(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/mapping")
+}
+
+/// The application's runs.
+pub fn application_runs(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/runs")
+}
+
+/// Federated sign-in.
+pub fn application_sign_on(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/sign-on")
+}
+
+/// What must hold in the tenant.
+pub fn application_readiness(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/readiness")
+}
+
+/// Name, access type, deletion.
+pub fn application_settings(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/settings")
+}
+
+/// The scripts that federate and revert.
+pub fn application_powershell(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/powershell")
+}
+
+/// One run with its plan.
+pub fn run(id: impl Display) -> String {
+    format!("{RUNS}/{id}")
+}
+
+/// A run's progress as server-sent events.
+pub fn run_events(id: impl Display) -> String {
+    format!("{RUNS}/{id}/events")
+}
+
+/// A run's actions as a file.
+pub fn run_csv(id: impl Display) -> String {
+    format!("{RUNS}/{id}/actions.csv")
+}
+
+/// One user.
+pub fn user(id: impl Display) -> String {
+    format!("{USERS}/{id}")
+}
+
+/// One group.
+pub fn group(id: impl Display) -> String {
+    format!("{GROUPS}/{id}")
+}
+
+/// One import: its check, its preview, its progress.
+pub fn import(id: impl Display) -> String {
+    format!("{IMPORT}/{id}")
+}
+
+/// `address` with its query: pairs whose value is empty are left out, the rest is escaped.
+pub fn with_query(address: &str, pairs: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs.iter().filter(|(_, value)| !value.is_empty()));
+    let query = query.finish();
+    if query.is_empty() {
+        address.to_owned()
+    } else {
+        format!("{address}?{query}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_escaped_and_hold_no_empty_values() {
+        assert_eq!(
+            with_query(USERS, &[("q", "a&b c"), ("after", "")]),
+            "/users?q=a%26b+c"
+        );
+        assert_eq!(with_query(USERS, &[("q", "")]), "/users");
+    }
+}
