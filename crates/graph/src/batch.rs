@@ -1,0 +1,307 @@
+//! `$batch`: up to twenty requests in one call, each judged alone.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, decode, is_safe_to_repeat, token_refused};
+use crate::error::{Call, Complaint, Error, ErrorKind};
+use crate::observe::Observation;
+use crate::request::Request;
+use crate::route;
+use crate::transport::{Answer, Signals};
+use crate::write::{Write, Written, written};
+
+/// Most requests one batch may carry.
+pub const PARTS_PER_BATCH: usize = 20;
+
+#[derive(Deserialize)]
+struct Responses {
+    responses: Vec<Response>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    id: String,
+    status: u16,
+    #[serde(default)]
+    headers: Option<HashMap<String, Value>>,
+    #[serde(default)]
+    body: Value,
+}
+
+impl Client {
+    /// Makes independent changes, twenty to a call, and says for each how it ended. `K` is
+    /// whatever the caller knows a change by. Parts that were provably not done (throttled, or
+    /// written concurrently) are tried again; a part without an answer has an unknown outcome.
+    /// Never put two changes of the same object into one batch: they run in any order.
+    pub async fn batch<K>(&self, writes: Vec<(K, Write)>) -> Vec<(K, Result<Written, Error>)> {
+        let parts = writes
+            .into_iter()
+            .map(|(key, w)| (key, w.to_request(self.base())))
+            .collect();
+        let judge = |(answer, call)| written(answer, call);
+        self.run(parts)
+            .await
+            .into_iter()
+            .map(|(key, r)| (key, r.and_then(judge)))
+            .collect()
+    }
+
+    /// Reads single objects, twenty to a call.
+    pub(crate) async fn batch_read<K, T: DeserializeOwned>(
+        &self,
+        parts: Vec<(K, Request)>,
+    ) -> Vec<(K, Result<T, Error>)> {
+        let judge = |(answer, call): (Answer, Call)| decode(&answer, call);
+        self.run(parts)
+            .await
+            .into_iter()
+            .map(|(key, r)| (key, r.and_then(judge)))
+            .collect()
+    }
+
+    async fn run<K>(&self, parts: Vec<(K, Request)>) -> Vec<(K, PartResult)> {
+        let (keys, requests): (Vec<K>, Vec<Request>) = parts.into_iter().unzip();
+        let mut results = Vec::with_capacity(keys.len());
+        for chunk in requests.chunks(PARTS_PER_BATCH) {
+            results.extend(self.run_chunk(chunk).await);
+        }
+        keys.into_iter().zip(results).collect()
+    }
+
+    /// Sends one batch, then only those parts that may be repeated, until none is left.
+    async fn run_chunk(&self, requests: &[Request]) -> Vec<PartResult> {
+        let mut results: Vec<Option<PartResult>> = requests.iter().map(|_| None).collect();
+        let mut pending: Vec<usize> = (0..requests.len()).collect();
+        let (mut tried, mut renewed) = (0, false);
+        while !pending.is_empty() {
+            let token = self.token().await.ok();
+            let round = self.run_round(requests, &pending, tried).await;
+            tried += 1;
+            let again = if round.is_whole_failure {
+                Again::default()
+            } else {
+                round.again(requests)
+            };
+            for (index, result) in pending.into_iter().zip(round.results) {
+                results[index] = Some(result);
+            }
+            pending = again.parts;
+            if let (true, Some(token)) = (again.token_refused, token) {
+                if std::mem::replace(&mut renewed, true) || self.replace(&token).await.is_err() {
+                    break;
+                }
+            } else if !pending.is_empty() {
+                match self
+                    .core()
+                    .may_retry(tried, again.retry_after, self.priority())
+                {
+                    Some(wait) => self.core().clock.sleep(wait).await,
+                    None => break,
+                }
+            }
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    async fn run_round(&self, requests: &[Request], pending: &[usize], tried: u32) -> Round {
+        let calls: Vec<(usize, Call)> = pending
+            .iter()
+            .map(|&index| {
+                let client_request_id = self.core().mint_id();
+                (
+                    index,
+                    Call {
+                        route: requests[index].route,
+                        client_request_id,
+                    },
+                )
+            })
+            .collect();
+        let started_ms = self.core().clock.now_ms();
+        let sent = self.send(&self.envelope(requests, &calls)).await;
+        let responses = sent.and_then(|(answer, call)| decode::<Responses>(&answer, call));
+        let mut responses = match responses {
+            Ok(Responses { responses }) => responses,
+            Err(error) => {
+                // The same failure for each part, under the part's own name.
+                let fail = |call| {
+                    Err(Error::new(
+                        error.kind().clone(),
+                        call,
+                        error.request_id().map(str::to_owned),
+                    ))
+                };
+                let results = calls.iter().map(|(_, call)| fail(*call)).collect();
+                return Round {
+                    parts: pending.to_vec(),
+                    results,
+                    is_whole_failure: true,
+                };
+            }
+        };
+        let granted = self
+            .token()
+            .await
+            .map(|token| token.claims.roles.clone())
+            .unwrap_or_default();
+        let duration = self.core().since(started_ms);
+        let mut throttled = false;
+        let mut results = Vec::with_capacity(calls.len());
+        for (index, call) in calls {
+            let own_id = index.to_string();
+            let found = responses.iter().position(|response| response.id == own_id);
+            let part = found.map(|at| {
+                responses
+                    .swap_remove(at)
+                    .into_answer(self.core().clock.now_ms())
+            });
+            let observation = Observation {
+                route: call.route,
+                status: part.as_ref().map(|part| part.status),
+                duration,
+                attempt: tried,
+                in_batch: true,
+                client_request_id: call.client_request_id,
+                request_id: part
+                    .as_ref()
+                    .and_then(|part| part.headers.request_id.as_deref()),
+            };
+            self.core().observer.observe(&observation);
+            results.push(match part {
+                Some(part) => {
+                    throttled |= part.status == 429;
+                    self.learn(&requests[index], &part.headers.usage);
+                    judge(part, call, &granted)
+                }
+                None => Err(Error::new(ErrorKind::NoAnswer, call, None)),
+            });
+        }
+        if throttled {
+            self.slow_down();
+        }
+        Round {
+            parts: pending.to_vec(),
+            results,
+            is_whole_failure: false,
+        }
+    }
+
+    fn envelope(&self, requests: &[Request], calls: &[(usize, Call)]) -> Request {
+        let parts: Vec<Value> = calls
+            .iter()
+            .map(|(index, call)| {
+                let request = &requests[*index];
+                let mut headers = Map::new();
+                headers.insert(
+                    "client-request-id".to_owned(),
+                    json!(call.client_request_id),
+                );
+                headers.insert(
+                    "x-ms-throttle-priority".to_owned(),
+                    json!(self.priority().header()),
+                );
+                for (name, value) in &request.headers {
+                    headers.insert((*name).to_owned(), json!(value));
+                }
+                let mut part = json!({
+                    "id": index.to_string(),
+                    "method": request.route.method.as_str(),
+                    "url": request.path(),
+                });
+                if let Some(body) = &request.body {
+                    headers.insert("Content-Type".to_owned(), json!("application/json"));
+                    part["body"] = body.clone();
+                }
+                part["headers"] = Value::Object(headers);
+                part
+            })
+            .collect();
+        let mut batch = Request::new(&route::BATCH, "/$batch").body(json!({ "requests": parts }));
+        batch.cost = calls.iter().map(|(index, _)| requests[*index].cost).sum();
+        batch.writes = calls.iter().any(|(index, _)| requests[*index].writes);
+        batch
+    }
+}
+
+type PartResult = Result<(Answer, Call), Error>;
+
+/// How the parts of one round ended, in the order of `parts`.
+struct Round {
+    parts: Vec<usize>,
+    results: Vec<PartResult>,
+    /// The batch itself failed, and its own retries are used up.
+    is_whole_failure: bool,
+}
+
+/// What to send again, and after how long at least.
+#[derive(Default)]
+struct Again {
+    parts: Vec<usize>,
+    retry_after: Option<Duration>,
+    token_refused: bool,
+}
+
+impl Round {
+    fn again(&self, requests: &[Request]) -> Again {
+        let mut again = Again::default();
+        for (&index, result) in self.parts.iter().zip(&self.results) {
+            let Err(error) = result else { continue };
+            let token_refused = matches!(error.kind(), ErrorKind::Unauthorized(_));
+            let lost_read = matches!(error.kind(), ErrorKind::NoAnswer) && !requests[index].writes;
+            if token_refused || lost_read || is_safe_to_repeat(&requests[index], error) {
+                again.parts.push(index);
+                again.token_refused |= token_refused;
+                again.retry_after = again.retry_after.max(error.retry_after());
+            }
+        }
+        again
+    }
+}
+
+impl Response {
+    fn into_answer(self, now_ms: i64) -> Answer {
+        let header = |name: &str| {
+            let headers = self.headers.as_ref()?;
+            let (_, value) = headers
+                .iter()
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+            Some(
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned),
+            )
+        };
+        let headers = Signals::read(header, self.status, now_ms);
+        let body = if self.body.is_null() {
+            Vec::new()
+        } else {
+            self.body.to_string().into_bytes()
+        };
+        Answer {
+            status: self.status,
+            headers,
+            body,
+        }
+    }
+}
+
+fn judge(part: Answer, call: Call, granted: &[String]) -> PartResult {
+    if (200..300).contains(&part.status) {
+        return Ok((part, call));
+    }
+    let complaint = Complaint::read(part.status, &part.body);
+    let request_id = part
+        .headers
+        .request_id
+        .or_else(|| complaint.request_id.clone());
+    if part.status == 401 {
+        return Err(token_refused(&complaint, call, request_id));
+    }
+    let kind = complaint.into_kind(call.route, part.headers.retry_after, granted);
+    Err(Error::new(kind, call, request_id))
+}
