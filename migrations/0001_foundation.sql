@@ -7,6 +7,13 @@ create table settings (
   updated_at bigint not null
 );
 
+-- Rows that transactions update to take their turn where a rule spans several rows.
+create table locks (
+  name text primary key not null,
+  taken bigint not null
+);
+insert into locks (name, taken) values ('owners', 0), ('managers', 0), ('counts', 0);
+
 create table operators (
   id text primary key not null,
   email text not null,
@@ -14,8 +21,9 @@ create table operators (
   name text not null,
   role text not null,
   password_hash text not null,
-  -- Sealed. Until it is confirmed it does not count as a factor.
+  -- Sealed, both. The pending one becomes the seed when a code of it was entered.
   totp_seed text,
+  totp_pending_seed text,
   totp_confirmed_at bigint,
   -- The last time step whose code was used: no code works twice.
   totp_last_step bigint,

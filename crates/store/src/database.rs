@@ -204,6 +204,13 @@ impl DerefMut for Read {
     }
 }
 
+/// A rule that spans several rows, so that checking it needs a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lock {
+    Owners,
+    Managers,
+}
+
 /// A writing transaction with the audit events it will leave.
 #[derive(Debug)]
 pub struct Write {
@@ -226,6 +233,19 @@ impl Write {
     /// Which database answers.
     pub fn engine(&self) -> Engine {
         self.engine
+    }
+
+    /// Takes a turn: until this transaction ends, others that want the same lock wait.
+    pub(crate) async fn lock(&mut self, lock: Lock) -> Result<()> {
+        let name = match lock {
+            Lock::Owners => "owners",
+            Lock::Managers => "managers",
+        };
+        sqlx::query("update locks set taken = taken + 1 where name = $1")
+            .bind(name)
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
     }
 
     pub(crate) fn add_audit(&mut self, entry: AuditEntry, now: Timestamp) {

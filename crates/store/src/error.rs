@@ -117,6 +117,10 @@ macro_rules! constraints {
         pub enum Constraint {
             /// A row that is referred to does not exist, or is still referred to.
             Reference,
+            /// The last enabled Owner would be gone.
+            LastOwner,
+            /// Someone would report to themselves, directly or by way of others.
+            ManagerCycle,
             $($(#[$doc])* $name,)+
         }
 
@@ -139,6 +143,8 @@ macro_rules! constraints {
 constraints! {
     /// Two operators with one mail address.
     OperatorEmail = "operators_email_key", "operators.email_folded";
+    /// Two sessions with one id.
+    SessionId = "sessions_pkey", "sessions.id_hash";
     /// Two users with one user name.
     UserName = "users_user_name_key", "users.user_name_folded";
     /// Two users with one source anchor.

@@ -6,16 +6,25 @@
 pub mod audit;
 pub mod database;
 pub mod error;
+pub mod factors;
+pub mod operators;
 pub mod paging;
 pub mod provisioning;
 pub mod sealing;
+pub mod sessions;
 pub mod settings;
+pub mod setup;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod throttles;
+pub mod token;
 
 mod rows;
+mod statement;
 
+pub use audit::Author;
 pub use database::{DatabaseSettings, Engine, Read, Store, Write};
 pub use error::{Constraint, Error, Result};
 pub use paging::{Cursor, Page, PageRequest};
 pub use sealing::{MasterKey, RowIdentity, Sealer};
+pub use token::TokenHash;

@@ -8,10 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use sha2::{Digest, Sha256};
 use signpost_model::{Random, Secret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::token::sha256_hex;
 use crate::{Error, Result};
 
 const NONCE_LENGTH: usize = 24;
@@ -85,14 +85,9 @@ impl MasterKey {
 
     /// Names the key without telling anything of it.
     fn id(&self) -> String {
-        let digest = Sha256::new()
-            .chain_update(b"signpost master key id\0")
-            .chain_update(self.0)
-            .finalize();
-        digest[..4]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut id = sha256_hex(&[b"signpost master key id\0", &self.0]);
+        id.truncate(8);
+        id
     }
 }
 

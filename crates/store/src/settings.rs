@@ -64,6 +64,20 @@ pub async fn set<T: Serialize>(
     Ok(())
 }
 
+/// Removes a setting if it has this value; `false` when it has another or none.
+pub(crate) async fn take<T: Serialize>(
+    tx: &mut Write,
+    setting: &Setting<T>,
+    value: &T,
+) -> Result<bool> {
+    let removed = sqlx::query("delete from settings where key = $1 and value = $2")
+        .bind(setting.key)
+        .bind(to_json(value)?)
+        .execute(&mut **tx)
+        .await?;
+    Ok(removed.rows_affected() == 1)
+}
+
 /// Remembers the master key of a new database, and refuses another one for an old.
 pub(crate) async fn check_master_key(store: &Store) -> Result<()> {
     let actual = store.sealer().key_id().to_owned();
