@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -73,8 +74,22 @@ impl Client {
         keys.into_iter().zip(results).collect()
     }
 
-    /// Sends one batch, then only those parts that may be repeated, until none is left.
-    async fn run_chunk(&self, requests: &[Request]) -> Vec<PartResult> {
+    /// Sends one batch; one that is too large for Graph goes in halves.
+    fn run_chunk<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<PartResult>> {
+        Box::pin(async move {
+            let results = self.run_rounds(requests).await;
+            if requests.len() < 2 || !results.iter().all(is_too_large) {
+                return results;
+            }
+            let (left, right) = requests.split_at(requests.len() / 2);
+            let mut results = self.run_chunk(left).await;
+            results.extend(self.run_chunk(right).await);
+            results
+        })
+    }
+
+    /// Sends all parts, then only those that may be repeated, until none is left.
+    async fn run_rounds(&self, requests: &[Request]) -> Vec<PartResult> {
         let mut results: Vec<Option<PartResult>> = requests.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..requests.len()).collect();
         let (mut tried, mut renewed) = (0, false);
@@ -82,97 +97,71 @@ impl Client {
             let token = self.token().await.ok();
             let round = self.run_round(requests, &pending, tried).await;
             tried += 1;
-            let again = if round.is_whole_failure {
-                Again::default()
-            } else {
-                round.again(requests)
-            };
+            let again = round.again(requests);
             for (index, result) in pending.into_iter().zip(round.results) {
                 results[index] = Some(result);
             }
-            pending = again.parts;
-            if let (true, Some(token)) = (again.token_refused, token) {
-                if std::mem::replace(&mut renewed, true) || self.replace(&token).await.is_err() {
+            if again.token_refused {
+                let replaced = match token {
+                    Some(token) if !renewed => self.replace(&token).await.is_ok(),
+                    _ => false,
+                };
+                if !replaced {
                     break;
                 }
-            } else if !pending.is_empty() {
+                renewed = true;
+            }
+            if again.must_wait {
                 match self
-                    .core()
+                    .sender()
                     .may_retry(tried, again.retry_after, self.priority())
                 {
-                    Some(wait) => self.core().clock.sleep(wait).await,
+                    Some(wait) => self.sender().clock.sleep(wait).await,
                     None => break,
                 }
             }
+            pending = again.parts;
         }
         results.into_iter().flatten().collect()
     }
 
     async fn run_round(&self, requests: &[Request], pending: &[usize], tried: u32) -> Round {
-        let calls: Vec<(usize, Call)> = pending
-            .iter()
-            .map(|&index| {
-                let client_request_id = self.core().mint_id();
-                (
-                    index,
-                    Call {
-                        route: requests[index].route,
-                        client_request_id,
-                    },
-                )
-            })
-            .collect();
-        let started_ms = self.core().clock.now_ms();
-        let sent = self.send(&self.envelope(requests, &calls)).await;
-        let responses = sent.and_then(|(answer, call)| decode::<Responses>(&answer, call));
-        let mut responses = match responses {
-            Ok(Responses { responses }) => responses,
-            Err(error) => {
-                // The same failure for each part, under the part's own name.
-                let fail = |call| {
-                    Err(Error::new(
-                        error.kind().clone(),
-                        call,
-                        error.request_id().map(str::to_owned),
-                    ))
-                };
-                let results = calls.iter().map(|(_, call)| fail(*call)).collect();
-                return Round {
-                    parts: pending.to_vec(),
-                    results,
-                    is_whole_failure: true,
-                };
-            }
+        let name = |&index: &usize| {
+            let client_request_id = self.sender().mint_id();
+            (
+                index,
+                Call {
+                    route: requests[index].route,
+                    client_request_id,
+                },
+            )
         };
-        let granted = self
-            .token()
+        let calls: Vec<(usize, Call)> = pending.iter().map(name).collect();
+        let started_ms = self.sender().clock.now_ms();
+        let mut responses = match self
+            .read::<Responses>(&self.envelope(requests, &calls))
             .await
-            .map(|token| token.claims.roles.clone())
-            .unwrap_or_default();
-        let duration = self.core().since(started_ms);
+        {
+            Ok(Responses { responses }) => responses,
+            Err(error) => return Round::failed(&error, &calls),
+        };
+        let duration = self.sender().since(started_ms);
+        let granted = match self.token().await {
+            Ok(token) => token.claims.roles.clone(),
+            Err(_) => Vec::new(),
+        };
+        let mut round = Round {
+            parts: pending.to_vec(),
+            ..Round::default()
+        };
         let mut throttled = false;
-        let mut results = Vec::with_capacity(calls.len());
         for (index, call) in calls {
             let own_id = index.to_string();
             let found = responses.iter().position(|response| response.id == own_id);
-            let part = found.map(|at| {
-                responses
-                    .swap_remove(at)
-                    .into_answer(self.core().clock.now_ms())
-            });
-            let observation = Observation {
-                route: call.route,
-                status: part.as_ref().map(|part| part.status),
-                duration,
-                attempt: tried,
-                in_batch: true,
-                client_request_id: call.client_request_id,
-                request_id: part
-                    .as_ref()
-                    .and_then(|part| part.headers.request_id.as_deref()),
-            };
-            self.core().observer.observe(&observation);
-            results.push(match part {
+            let now_ms = self.sender().clock.now_ms();
+            let part = found.map(|at| responses.swap_remove(at).into_answer(now_ms));
+            self.observe_part(part.as_ref(), call, duration, tried);
+            round.results.push(match part {
                 Some(part) => {
                     throttled |= part.status == 429;
                     self.learn(&requests[index], &part.headers.usage);
@@ -184,11 +173,19 @@ impl Client {
         if throttled {
             self.slow_down();
         }
-        Round {
-            parts: pending.to_vec(),
-            results,
-            is_whole_failure: false,
-        }
+        round
+    }
+
+    fn observe_part(&self, part: Option<&Answer>, call: Call, duration: Duration, attempt: u32) {
+        self.sender().observer.observe(&Observation {
+            route: call.route,
+            status: part.map(|part| part.status),
+            duration,
+            attempt,
+            in_batch: true,
+            client_request_id: call.client_request_id,
+            request_id: part.and_then(|part| part.headers.request_id.as_deref()),
+        });
     }
 
     fn envelope(&self, requests: &[Request], calls: &[(usize, Call)]) -> Request {
@@ -231,6 +228,7 @@ impl Client {
 type PartResult = Result<(Answer, Call), Error>;
 
 /// How the parts of one round ended, in the order of `parts`.
+#[derive(Default)]
 struct Round {
     parts: Vec<usize>,
     results: Vec<PartResult>,
@@ -243,24 +241,45 @@ struct Round {
 struct Again {
     parts: Vec<usize>,
     retry_after: Option<Duration>,
+    must_wait: bool,
     token_refused: bool,
 }
 
 impl Round {
+    /// The same failure for each part, under the part's own name.
+    fn failed(error: &Error, calls: &[(usize, Call)]) -> Self {
+        let request_id = error.request_id().map(str::to_owned);
+        let fail = |call| Err(Error::new(error.kind().clone(), call, request_id.clone()));
+        Self {
+            parts: calls.iter().map(|(index, _)| *index).collect(),
+            results: calls.iter().map(|(_, call)| fail(*call)).collect(),
+            is_whole_failure: true,
+        }
+    }
+
     fn again(&self, requests: &[Request]) -> Again {
         let mut again = Again::default();
+        if self.is_whole_failure {
+            return again;
+        }
         for (&index, result) in self.parts.iter().zip(&self.results) {
             let Err(error) = result else { continue };
-            let token_refused = matches!(error.kind(), ErrorKind::Unauthorized(_));
-            let lost_read = matches!(error.kind(), ErrorKind::NoAnswer) && !requests[index].writes;
-            if token_refused || lost_read || is_safe_to_repeat(&requests[index], error) {
+            if matches!(error.kind(), ErrorKind::Unauthorized(_)) {
+                again.token_refused = true;
                 again.parts.push(index);
-                again.token_refused |= token_refused;
+            } else if is_safe_to_repeat(&requests[index], error) {
+                again.must_wait = true;
                 again.retry_after = again.retry_after.max(error.retry_after());
+                again.parts.push(index);
             }
         }
         again
     }
+}
+
+fn is_too_large(result: &PartResult) -> bool {
+    let kind = result.as_ref().err().map(Error::kind);
+    matches!(kind, Some(ErrorKind::Rejected(rejection)) if rejection.status == 413)
 }
 
 impl Response {

@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderValue};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use url::Url;
 
 use crate::clock::Clock;
 use crate::cloud::Cloud;
-use crate::core::Core;
 use crate::credential::Credential;
 use crate::error::{Call, Complaint, Error, ErrorKind, Phase};
+use crate::gate::Gate;
 use crate::ids::{ClientId, TenantId};
 use crate::observe::{Observer, Unobserved};
 use crate::request::{Request, Target};
-use crate::throttle::{Gate, Priority, TenantSize, Throttle, Usage};
+use crate::route;
+use crate::sender::Sender;
+use crate::throttle::{Priority, Quota, TenantSize, Throttle, Usage};
 use crate::token::{Claims, Token, Tokens};
 use crate::token_error::{TokenError, TokenErrorKind};
 use crate::transport::{Answer, Limits, Lost, Outgoing, Transport, put};
@@ -84,7 +86,7 @@ pub struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    core: Core,
+    sender: Sender,
     tokens: Tokens,
     throttle: Throttle,
     gate: Gate,
@@ -107,12 +109,12 @@ impl Client {
             ..
         } = config;
         let transport = Transport::new(&limits, &config.roots).map_err(SetupError)?;
-        let throttle = config
-            .throttle
-            .unwrap_or_else(|| Throttle::new(TenantSize::default(), clock.now_ms()));
+        let throttle = config.throttle.unwrap_or_else(|| {
+            Throttle::new(Quota::documented(TenantSize::default()), clock.now_ms())
+        });
         let inner = Inner {
             tokens: Tokens::new(&cloud, &tenant_id, client_id, credential),
-            core: Core::new(clock, config.observer, transport, limits, seed),
+            sender: Sender::new(clock, config.observer, transport, limits, seed),
             throttle,
             gate: Gate::new(limits.in_flight_start, limits.in_flight_most),
             base: format!("{}/v1.0", cloud.graph()),
@@ -138,14 +140,9 @@ impl Client {
         &self.inner.cloud
     }
 
-    /// The tenant's quota as this client knows it.
+    /// The tenant's quota as this client knows it; tell it the tenant's size by `set_quota`.
     pub fn throttle(&self) -> &Throttle {
         &self.inner.throttle
-    }
-
-    /// Tells the quota how many users the tenant has.
-    pub fn set_tenant_size(&self, size: TenantSize) {
-        self.inner.throttle.set_tenant_size(size);
     }
 
     /// What the token says: permissions granted, tenant, the application's name.
@@ -153,7 +150,7 @@ impl Client {
         let token = self
             .inner
             .tokens
-            .get(&self.inner.core, self.priority)
+            .get(&self.inner.sender, self.priority)
             .await?;
         Ok(token.claims.clone())
     }
@@ -168,13 +165,13 @@ impl Client {
         let token = self
             .inner
             .tokens
-            .renew(&self.inner.core, self.priority)
+            .renew(&self.inner.sender, self.priority)
             .await?;
         Ok(token.claims.clone())
     }
 
-    pub(crate) fn core(&self) -> &Core {
-        &self.inner.core
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.inner.sender
     }
 
     pub(crate) fn priority(&self) -> Priority {
@@ -186,10 +183,35 @@ impl Client {
         &self.inner.base
     }
 
-    /// Sends a request and reads the JSON of its answer.
+    /// Sends a request and reads the JSON of its answer. A garbled answer to a read is read again.
     pub(crate) async fn read<T: DeserializeOwned>(&self, request: &Request) -> Result<T, Error> {
-        let (answer, call) = self.send(request).await?;
-        decode(&answer, call)
+        self.read_call(request).await.map(|(value, _)| value)
+    }
+
+    /// Like [`Client::read`], and tells which call it was.
+    pub(crate) async fn read_call<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<(T, Call), Error> {
+        let mut tried = 0;
+        loop {
+            let (answer, call) = self.send(request).await?;
+            let error = match decode(&answer, call) {
+                Ok(value) => return Ok((value, call)),
+                Err(error) => error,
+            };
+            tried += 1;
+            let is_garbled = serde_json::from_slice::<IgnoredAny>(&answer.body).is_err();
+            let wait = if is_garbled && !request.writes {
+                self.sender().may_retry(tried, None, self.priority)
+            } else {
+                None
+            };
+            match wait {
+                Some(wait) => self.sender().clock.sleep(wait).await,
+                None => return Err(error),
+            }
+        }
     }
 
     /// Sends a request until it is answered, refused, or no longer safe or sensible to repeat.
@@ -198,7 +220,7 @@ impl Client {
         loop {
             let call = Call {
                 route: request.route,
-                client_request_id: self.core().mint_id(),
+                client_request_id: self.sender().mint_id(),
             };
             let error = match self.try_once(request, call, tried).await? {
                 Tried::Answered(answer) => return Ok((answer, call)),
@@ -213,14 +235,14 @@ impl Client {
                 Tried::Failed(error) => error,
             };
             tried += 1;
-            let wait = match is_safe_to_repeat(request, &error) {
-                true => self
-                    .core()
-                    .may_retry(tried, error.retry_after(), self.priority),
-                false => None,
+            let wait = if is_safe_to_repeat(request, &error) {
+                self.sender()
+                    .may_retry(tried, error.retry_after(), self.priority)
+            } else {
+                None
             };
             match wait {
-                Some(wait) => self.core().clock.sleep(wait).await,
+                Some(wait) => self.sender().clock.sleep(wait).await,
                 None => return Err(error),
             }
         }
@@ -230,20 +252,25 @@ impl Client {
     pub(crate) async fn replace(&self, refused: &Arc<Token>) -> Result<Arc<Token>, Error> {
         self.inner
             .tokens
-            .replace(self.core(), self.priority, refused)
+            .replace(self.sender(), self.priority, refused)
             .await
     }
 
     /// The token calls are made with at this moment.
     pub(crate) async fn token(&self) -> Result<Arc<Token>, Error> {
-        self.inner.tokens.get(self.core(), self.priority).await
+        self.inner.tokens.get(self.sender(), self.priority).await
     }
 
     /// Lets the quota learn from an answer.
     pub(crate) fn learn(&self, request: &Request, usage: &Usage) {
+        let mut usage = *usage;
+        if *request.route == route::BATCH {
+            // The parts tell their own cost.
+            usage.units = None;
+        }
         self.inner
             .throttle
-            .learn(request.cost, usage, self.core().clock.now_ms());
+            .learn(request.cost, &usage, self.sender().clock.now_ms());
     }
 
     /// Halves how many background calls may be under way.
@@ -257,14 +284,14 @@ impl Client {
             Priority::Background => Some(self.inner.gate.enter().await),
             Priority::Interactive => None,
         };
-        let clock = &*self.core().clock;
+        let clock = &*self.sender().clock;
         self.inner
             .throttle
             .take(request.cost, self.priority, clock)
             .await;
         let token = self.token().await?;
         let outgoing = self.outgoing(request, url, call, &token);
-        let answer = match self.core().send(outgoing, call, tried).await {
+        let answer = match self.sender().send(outgoing, call, tried).await {
             Ok(answer) => answer,
             Err(Lost { phase, problem }) => {
                 let kind = ErrorKind::Transport { phase, problem };
@@ -360,7 +387,9 @@ pub(crate) fn is_safe_to_repeat(request: &Request, error: &Error) -> bool {
             phase: Phase::Connecting,
             ..
         } => true,
-        ErrorKind::Transport { .. } | ErrorKind::Unavailable { .. } => !request.writes,
+        ErrorKind::Transport { .. } | ErrorKind::Unavailable { .. } | ErrorKind::NoAnswer => {
+            !request.writes
+        }
         _ => false,
     }
 }

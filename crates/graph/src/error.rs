@@ -360,10 +360,8 @@ impl Complaint {
         match status {
             403 if code != "Directory_QuotaExceeded" => {
                 let suffices = |p: &&str| granted.iter().any(|g| g == p);
-                let missing = match route.permissions.iter().any(suffices) {
-                    true => None,
-                    false => route.permissions.first().copied(),
-                };
+                let is_granted = route.permissions.iter().any(suffices);
+                let missing = route.permissions.first().copied().filter(|_| !is_granted);
                 ErrorKind::Forbidden {
                     missing,
                     code,
@@ -385,9 +383,10 @@ impl Complaint {
                     details,
                     refusal,
                 };
-                match taken || status == 409 {
-                    true => ErrorKind::Conflict(rejection),
-                    false => ErrorKind::Rejected(rejection),
+                if taken || status == 409 {
+                    ErrorKind::Conflict(rejection)
+                } else {
+                    ErrorKind::Rejected(rejection)
                 }
             }
         }

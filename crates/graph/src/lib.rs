@@ -30,18 +30,20 @@ mod change;
 mod client;
 mod clock;
 mod cloud;
-mod core;
 mod credential;
 mod error;
+mod gate;
 mod ids;
 mod observe;
 mod page;
+mod patch;
 mod read;
 mod refusal;
 mod request;
 mod retry;
 mod route;
 mod secret;
+mod sender;
 mod tenant;
 mod throttle;
 mod token;
@@ -63,6 +65,7 @@ pub use error::{Call, Error, ErrorKind, Phase, Rejection};
 pub use ids::{ClientId, DomainName, InvalidId, ObjectId, PlanId, SkuId, TenantId};
 pub use observe::{Observation, Observer, Unobserved};
 pub use page::{DeltaLink, DeltaPage, DeltaPages, DeltaStart, Pages};
+pub use patch::{AccountPatch, GroupPatch, LicenseGrant, NewGroup, NewUser, Profile};
 pub use read::Selection;
 pub use refusal::{Detail, Refusal};
 pub use request::Request;
@@ -74,11 +77,8 @@ pub use tenant::{
     LicenseDetail, Member, MemberKind, Organization, PrepaidUnits, RegisteredCertificate,
     RegisteredSecret, Registration, RoleHolder, SecurityDefaults, ServicePlan, SubscribedSku,
 };
-pub use throttle::{Bucket, Priority, TenantSize, Throttle, Usage};
+pub use throttle::{Bucket, Priority, Quota, TenantSize, Throttle, Usage};
 pub use token::Claims;
 pub use token_error::{TokenError, TokenErrorKind};
 pub use transport::Limits;
-pub use write::{
-    AccountPatch, GroupPatch, LicenseGrant, MEMBERS_PER_WRITE, NewGroup, NewUser, Profile, Write,
-    Written,
-};
+pub use write::{MEMBERS_PER_WRITE, Write, Written};

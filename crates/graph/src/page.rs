@@ -5,7 +5,7 @@ use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::client::{Client, decode};
+use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::request::Request;
 
@@ -52,11 +52,12 @@ impl DeltaLink {
     }
 }
 
+/// A page as Graph sends it.
 #[derive(Deserialize)]
-struct RawPage<T> {
-    value: Vec<T>,
+pub(crate) struct RawPage<T> {
+    pub(crate) value: Vec<T>,
     #[serde(rename = "@odata.nextLink", default)]
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     #[serde(rename = "@odata.deltaLink", default)]
     delta: Option<String>,
 }
@@ -108,8 +109,7 @@ impl Client {
         async_stream::try_stream! {
             let mut request = first;
             loop {
-                let (answer, call) = client.send(&request).await?;
-                let mut page: RawPage<T> = decode(&answer, call)?;
+                let (mut page, call) = client.read_call::<RawPage<T>>(&request).await?;
                 let next = page.next.take();
                 let broken = match &next {
                     // A page that names itself as the next one would never end.
@@ -122,7 +122,7 @@ impl Client {
                         path: "@odata.nextLink".to_owned(),
                         problem: problem.to_owned(),
                     };
-                    Err(Error::new(kind, call, answer.headers.request_id.clone()))?;
+                    Err(Error::new(kind, call, None))?;
                 }
                 yield page;
                 match next {

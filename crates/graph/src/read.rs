@@ -8,7 +8,7 @@ use crate::account::{Account, AccountChange, SELECT};
 use crate::client::Client;
 use crate::error::{Error, absent_as_none};
 use crate::ids::{ClientId, DomainName, ObjectId};
-use crate::page::{DeltaPages, DeltaStart, Pages};
+use crate::page::{DeltaPages, DeltaStart, Pages, RawPage};
 use crate::request::{Request, literal, with_query};
 use crate::route::{self, Route};
 use crate::tenant::{
@@ -72,23 +72,36 @@ impl Client {
         absent_as_none(self.read(&Request::new(&route::APPLICATION, path)).await)
     }
 
-    /// Everybody who holds a directory role.
+    /// Everybody who holds a directory role: one call for the roles, one per twenty of them.
     pub async fn directory_role_members(&self) -> Result<Vec<RoleHolder>, Error> {
         let path = with_query(
             "/directoryRoles",
             &[("$select", "id,displayName,roleTemplateId")],
         );
         let roles: Vec<DirectoryRole> = self.list(Request::new(&route::ROLES, path)).await?;
-        let mut holders = Vec::new();
-        for role in roles {
+        let members = |role: &DirectoryRole| {
             let path = format!("/directoryRoles/{}/members", role.id);
-            let path = with_query(&path, &[("$select", "id")]);
-            let members: Vec<Member> = self.list(Request::new(&route::ROLE_MEMBERS, path)).await?;
+            Request::new(
+                &route::ROLE_MEMBERS,
+                with_query(&path, &[("$select", "id")]),
+            )
+        };
+        let parts = roles
+            .into_iter()
+            .map(|role| (role.clone(), members(&role)))
+            .collect();
+        let mut holders = Vec::new();
+        for (role, page) in self.batch_read::<_, RawPage<Member>>(parts).await {
+            let page = page?;
+            let mut all = page.value;
+            if let Some(link) = page.next {
+                all.extend(self.list::<Member>(members(&role).follow(link)).await?);
+            }
             let hold = |holder| RoleHolder {
                 role: role.clone(),
                 holder,
             };
-            holders.extend(members.into_iter().map(hold));
+            holders.extend(all.into_iter().map(hold));
         }
         Ok(holders)
     }

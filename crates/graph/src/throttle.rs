@@ -58,6 +58,45 @@ impl TenantSize {
     }
 }
 
+/// How much one application may do in one tenant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quota {
+    /// Writes at once.
+    pub writes: f64,
+    /// Writes that come back every second.
+    pub writes_per_second: f64,
+    /// Resource units at once.
+    pub units: f64,
+    /// Resource units that come back every second.
+    pub units_per_second: f64,
+}
+
+impl Quota {
+    /// What Microsoft documents: 3,000 writes per 150 s, resource units per 10 s by tenant size.
+    /// <https://learn.microsoft.com/graph/throttling-limits#identity-and-access-service-limits>
+    pub fn documented(size: TenantSize) -> Self {
+        let units = size.units_per_10_s();
+        Self {
+            writes: 3_000.0,
+            writes_per_second: 3_000.0 / 150.0,
+            units,
+            units_per_second: units / 10.0,
+        }
+    }
+
+    /// None to speak of, for a practice tenant that does not throttle.
+    pub fn unlimited() -> Self {
+        // Large rather than infinite: a level that is infinite cannot be corrected.
+        let plenty = 1e12;
+        Self {
+            writes: plenty,
+            writes_per_second: plenty,
+            units: plenty,
+            units_per_second: plenty,
+        }
+    }
+}
+
 /// One quota as a token bucket: `capacity` at once, refilled at `per_second`.
 /// A plain value, so that it can also live in a row that several processes share.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,17 +142,19 @@ impl Bucket {
         Err(Duration::from_secs_f64(seconds).max(Duration::from_millis(1)))
     }
 
+    fn resize(&mut self, capacity: f64, per_second: f64) {
+        self.level += capacity - self.capacity;
+        self.capacity = capacity;
+        self.per_second = per_second;
+    }
+
     fn refill(&mut self, share: f64, now_ms: i64) {
-        // A clock that was set back must not empty the bucket.
+        // A clock that was set back refills nothing, and must not stop the refill either.
         let passed = now_ms.saturating_sub(self.at_ms).max(0) as f64 / 1_000.0;
         self.level = (self.level + passed * self.per_second * share).min(self.capacity);
         self.at_ms = now_ms;
     }
 }
-
-/// Documented limits of one application in one tenant (graph throttling page, 2025-26).
-const WRITES_PER_WINDOW: f64 = 3_000.0;
-const WRITE_WINDOW_S: f64 = 150.0;
 
 /// Kept back for calls that a person waits for.
 const RESERVE: f64 = 0.05;
@@ -140,7 +181,9 @@ pub struct Throttle(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     /// Background calls queue here, so that they are served in order and people pass them.
-    line: Line<()>,
+    /// Reads have a line of their own: they need not wait for the quota of writes.
+    write_line: Line<()>,
+    read_line: Line<()>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,16 +212,11 @@ pub struct Usage {
 }
 
 impl Throttle {
-    /// Full buckets for a tenant of this size.
-    pub fn new(size: TenantSize, now_ms: i64) -> Self {
-        let units = size.units_per_10_s();
+    /// Full buckets.
+    pub fn new(quota: Quota, now_ms: i64) -> Self {
         let state = State {
-            writes: Bucket::full(
-                WRITES_PER_WINDOW,
-                WRITES_PER_WINDOW / WRITE_WINDOW_S,
-                now_ms,
-            ),
-            units: Bucket::full(units, units / 10.0, now_ms),
+            writes: Bucket::full(quota.writes, quota.writes_per_second, now_ms),
+            units: Bucket::full(quota.units, quota.units_per_second, now_ms),
             share: SHARE_START,
             share_moved_ms: now_ms,
             paused_until_ms: now_ms,
@@ -186,24 +224,28 @@ impl Throttle {
         };
         Self(Arc::new(Shared {
             state: Mutex::new(state),
-            line: Line::new(()),
+            write_line: Line::default(),
+            read_line: Line::default(),
         }))
     }
 
-    /// Corrects the resource units once the number of users is known.
-    pub fn set_tenant_size(&self, size: TenantSize) {
+    /// Corrects the quota once more is known, such as the tenant's size. What is used stays used.
+    pub fn set_quota(&self, quota: Quota) {
         self.with(|state| {
-            let units = size.units_per_10_s();
-            state.units.level += units - state.units.capacity;
-            state.units.capacity = units;
-            state.units.per_second = units / 10.0;
+            state.writes.resize(quota.writes, quota.writes_per_second);
+            state.units.resize(quota.units, quota.units_per_second);
         });
     }
 
     /// Waits until `cost` fits under the quota, and takes it.
     pub async fn take(&self, cost: Cost, priority: Priority, clock: &dyn Clock) {
+        let line = if cost.writes > 0 {
+            &self.0.write_line
+        } else {
+            &self.0.read_line
+        };
         let _turn = match priority {
-            Priority::Background => Some(self.0.line.lock().await),
+            Priority::Background => Some(line.lock().await),
             Priority::Interactive => None,
         };
         while let Err(wait) = self.with(|state| state.take(cost, priority, clock.now_ms())) {
@@ -237,9 +279,10 @@ impl State {
         self.recover(now_ms);
         let reserve = match priority {
             Priority::Interactive => 0.0,
-            Priority::Background if now_ms < self.paused_until_ms => {
-                let left = self.paused_until_ms.saturating_sub(now_ms);
-                return Err(Duration::from_millis(left.unsigned_abs()));
+            Priority::Background if self.pause_left_ms(now_ms) > 0 => {
+                return Err(Duration::from_millis(
+                    self.pause_left_ms(now_ms).unsigned_abs(),
+                ));
             }
             Priority::Background => RESERVE,
         };
@@ -288,6 +331,12 @@ impl State {
         self.paused_until_ms = self.paused_until_ms.max(now_ms.saturating_add(pause));
     }
 
+    /// Bounded, so that a clock that was set back cannot turn a short pause into a long one.
+    fn pause_left_ms(&self, now_ms: i64) -> i64 {
+        let left = self.paused_until_ms.saturating_sub(now_ms);
+        if left > LONGEST_PAUSE_MS { 0 } else { left }
+    }
+
     fn slow_down(&mut self, factor: f64, now_ms: i64) {
         if now_ms.saturating_sub(self.share_moved_ms) >= STEP_MS || self.share >= SHARE_START {
             self.share = (self.share * factor).max(SHARE_LEAST);
@@ -296,6 +345,7 @@ impl State {
     }
 
     fn recover(&mut self, now_ms: i64) {
+        self.share_moved_ms = self.share_moved_ms.min(now_ms);
         let steps = now_ms.saturating_sub(self.share_moved_ms) / STEP_MS;
         if steps > 0 {
             self.share = (self.share + 0.01 * steps.min(100) as f64).min(SHARE_MOST);
@@ -304,82 +354,159 @@ impl State {
     }
 }
 
-/// How many background calls may be under way: grows while all is well, halves on a refusal.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    state: Mutex<GateState>,
-    freed: tokio::sync::Notify,
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
 
-#[derive(Debug)]
-struct GateState {
-    limit: usize,
-    most: usize,
-    in_flight: usize,
-    successes: usize,
-}
+    use futures::future::BoxFuture;
 
-impl Gate {
-    pub(crate) fn new(start: usize, most: usize) -> Self {
-        let (limit, most) = (start.max(1).min(most.max(1)), most.max(1));
-        let state = GateState {
-            limit,
-            most,
-            in_flight: 0,
-            successes: 0,
+    use super::*;
+
+    /// Time that passes only by waiting.
+    #[derive(Debug, Default)]
+    struct WaitingClock(AtomicI64);
+
+    impl Clock for WaitingClock {
+        fn now_ms(&self) -> i64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+            self.0.fetch_add(
+                duration.as_micros().div_ceil(1_000) as i64,
+                Ordering::Relaxed,
+            );
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    const BATCH: Cost = Cost {
+        units: 20,
+        writes: 20,
+    };
+    const WRITE: Cost = Cost {
+        units: 1,
+        writes: 1,
+    };
+
+    fn documented() -> Throttle {
+        Throttle::new(Quota::documented(TenantSize::Large), 0)
+    }
+
+    /// A server with the documented write quota; counts what it would have refused.
+    async fn run_against_server(batches: u32) -> (f64, u32) {
+        let (clock, throttle) = (WaitingClock::default(), documented());
+        let mut server = Bucket::full(3_000.0, 20.0, 0);
+        let mut refused = 0;
+        for _ in 0..batches {
+            throttle.take(BATCH, Priority::Background, &clock).await;
+            let now_ms = clock.now_ms();
+            refused += u32::from(server.take(20.0, 0.0, 1.0, now_ms).is_err());
+            // What is used of the bucket, as the header would say it.
+            let percentage = Some(1.0 - server.level / server.capacity).filter(|p| *p > 0.8);
+            let usage = Usage {
+                percentage,
+                ..Usage::default()
+            };
+            throttle.learn(BATCH, &usage, now_ms);
+        }
+        (clock.now_ms() as f64 / 1_000.0, refused)
+    }
+
+    #[tokio::test]
+    async fn ten_minutes_at_the_quota_take_little_longer_than_it_allows_and_draw_no_refusal() {
+        let (seconds, refused) = run_against_server(15_000 / 20).await;
+        let ideal = (15_000.0 - 3_000.0) / 20.0;
+        assert!(seconds <= 1.05 * ideal, "{seconds} s against {ideal} s");
+        assert_eq!(refused, 0);
+    }
+
+    #[tokio::test]
+    async fn background_leaves_a_reserve_that_people_use_at_once() {
+        let (clock, throttle) = (WaitingClock::default(), documented());
+        while clock.now_ms() == 0 {
+            throttle.take(BATCH, Priority::Background, &clock).await;
+        }
+        let before = clock.now_ms();
+        for _ in 0..100 {
+            throttle.take(WRITE, Priority::Interactive, &clock).await;
+        }
+        assert_eq!(clock.now_ms(), before);
+    }
+
+    #[tokio::test]
+    async fn refusal_that_names_the_quota_empties_the_bucket_and_closes_it_for_a_while() {
+        let (clock, throttle) = (WaitingClock::default(), documented());
+        let usage = Usage {
+            refused: true,
+            names_quota: true,
+            retry_after: Some(Duration::from_secs(30)),
+            ..Usage::default()
         };
-        Self {
-            state: Mutex::new(state),
-            freed: tokio::sync::Notify::new(),
+        throttle.learn(WRITE, &usage, 0);
+        throttle.take(WRITE, Priority::Background, &clock).await;
+        assert!(clock.now_ms() >= 30_000);
+        assert!(throttle.writes().level < 1_000.0);
+    }
+
+    #[tokio::test]
+    async fn single_refusal_without_a_cause_does_not_stop_the_others() {
+        let (clock, throttle) = (WaitingClock::default(), documented());
+        let refused = Usage {
+            refused: true,
+            retry_after: Some(Duration::from_secs(30)),
+            ..Usage::default()
+        };
+        throttle.learn(WRITE, &refused, 0);
+        throttle.take(WRITE, Priority::Background, &clock).await;
+        assert_eq!(clock.now_ms(), 0);
+        for _ in 0..REFUSALS_IN_A_ROW {
+            throttle.learn(WRITE, &refused, 0);
         }
+        throttle.take(WRITE, Priority::Background, &clock).await;
+        assert!(clock.now_ms() >= 30_000);
     }
 
-    pub(crate) async fn enter(&self) -> Pass<'_> {
-        loop {
-            let freed = self.freed.notified();
-            {
-                let mut state = self.lock();
-                if state.in_flight < state.limit {
-                    state.in_flight += 1;
-                    if state.in_flight < state.limit {
-                        // Two places freed at once wake one waiter: pass it on.
-                        self.freed.notify_one();
-                    }
-                    return Pass(self);
-                }
-            }
-            freed.await;
-        }
+    #[tokio::test]
+    async fn over_the_limit_the_rate_falls_and_recovers() {
+        let throttle = documented();
+        let warned = Usage {
+            percentage: Some(1.3),
+            ..Usage::default()
+        };
+        throttle.learn(WRITE, &warned, 0);
+        let slowed = throttle.with(|state| state.share);
+        assert!(slowed < SHARE_START);
+        throttle.with(|state| state.recover(1_000_000));
+        assert_eq!(throttle.with(|state| state.share), SHARE_MOST);
     }
 
-    pub(crate) fn succeed(&self) {
-        let mut state = self.lock();
-        state.successes += 1;
-        if state.successes >= state.limit && state.in_flight >= state.limit {
-            state.successes = 0;
-            state.limit = (state.limit + 1).min(state.most);
-            self.freed.notify_one();
-        }
+    #[test]
+    fn clock_set_back_neither_fills_nor_blocks() {
+        let mut bucket = Bucket::full(10.0, 1.0, 100_000);
+        assert!(bucket.take(10.0, 0.0, 1.0, 100_000).is_ok());
+        assert_eq!(
+            bucket.take(1.0, 0.0, 1.0, 40_000),
+            Err(Duration::from_secs(1))
+        );
+        assert!(bucket.take(1.0, 0.0, 1.0, 41_000).is_ok());
     }
 
-    pub(crate) fn halve(&self) {
-        let mut state = self.lock();
-        state.limit = (state.limit / 2).max(1);
-        state.successes = 0;
+    #[test]
+    fn dearer_answers_than_expected_are_paid_for() {
+        let throttle = documented();
+        let usage = Usage {
+            units: Some(5.0),
+            ..Usage::default()
+        };
+        throttle.learn(WRITE, &usage, 0);
+        assert_eq!(throttle.with(|state| state.units.level), 8_000.0 - 4.0);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, GateState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A place among the calls under way, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Pass<'a>(&'a Gate);
-
-impl Drop for Pass<'_> {
-    fn drop(&mut self) {
-        self.0.lock().in_flight -= 1;
-        self.0.freed.notify_one();
+    #[test]
+    fn unlimited_quota_never_waits() {
+        let throttle = Throttle::new(Quota::unlimited(), 0);
+        let take = || throttle.with(|state| state.take(BATCH, Priority::Background, 0));
+        assert!((0..100_000).all(|_| take().is_ok()));
     }
 }

@@ -11,12 +11,12 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::cloud::Cloud;
-use crate::core::Core;
 use crate::credential::{Assertion, Credential};
 use crate::error::{Call, Error, ErrorKind};
 use crate::ids::{ClientId, TenantId};
 use crate::route::TOKEN;
 use crate::secret::SecretText;
+use crate::sender::Sender;
 use crate::throttle::Priority;
 use crate::token_error::{TokenError, TokenErrorKind};
 use crate::transport::{Outgoing, put};
@@ -93,18 +93,22 @@ impl Tokens {
 
     /// The current token, or a new one when it is about to end. While the endpoint is away, an
     /// old token serves to its last second.
-    pub(crate) async fn get(&self, core: &Core, priority: Priority) -> Result<Arc<Token>, Error> {
-        if let Some(token) = self.fresh(core) {
+    pub(crate) async fn get(
+        &self,
+        sender: &Sender,
+        priority: Priority,
+    ) -> Result<Arc<Token>, Error> {
+        if let Some(token) = self.fresh(sender) {
             return Ok(token);
         }
         let error = match self
-            .exchange(core, priority, |tokens| tokens.fresh(core))
+            .exchange(sender, priority, |tokens| tokens.fresh(sender))
             .await
         {
             Ok(token) => return Ok(token),
             Err(error) => error,
         };
-        let now = core.clock.now_ms();
+        let now = sender.clock.now_ms();
         match self
             .held()
             .filter(|token| error.is_retryable() && now < token.expires_ms)
@@ -122,30 +126,34 @@ impl Tokens {
     /// A token other than `refused`.
     pub(crate) async fn replace(
         &self,
-        core: &Core,
+        sender: &Sender,
         priority: Priority,
         refused: &Arc<Token>,
     ) -> Result<Arc<Token>, Error> {
-        self.exchange(core, priority, |tokens| {
+        self.exchange(sender, priority, |tokens| {
             tokens
-                .fresh(core)
+                .fresh(sender)
                 .filter(|token| !Arc::ptr_eq(token, refused))
         })
         .await
     }
 
     /// A new token, whatever the current one is.
-    pub(crate) async fn renew(&self, core: &Core, priority: Priority) -> Result<Arc<Token>, Error> {
+    pub(crate) async fn renew(
+        &self,
+        sender: &Sender,
+        priority: Priority,
+    ) -> Result<Arc<Token>, Error> {
         match self.held() {
-            Some(token) => self.replace(core, priority, &token).await,
-            None => self.get(core, priority).await,
+            Some(token) => self.replace(sender, priority, &token).await,
+            None => self.get(sender, priority).await,
         }
     }
 
     /// One request at a time: whoever waited takes over what the one before got, good or bad.
     async fn exchange(
         &self,
-        core: &Core,
+        sender: &Sender,
         priority: Priority,
         usable: impl Fn(&Self) -> Option<Arc<Token>>,
     ) -> Result<Arc<Token>, Error> {
@@ -159,7 +167,7 @@ impl Tokens {
         {
             return Err(error.clone());
         }
-        let fetched = self.fetch(core, priority).await;
+        let fetched = self.fetch(sender, priority).await;
         self.fetches.fetch_add(1, Ordering::Release);
         match fetched {
             Ok(token) => {
@@ -175,24 +183,25 @@ impl Tokens {
         }
     }
 
-    async fn fetch(&self, core: &Core, priority: Priority) -> Result<Token, Error> {
+    async fn fetch(&self, sender: &Sender, priority: Priority) -> Result<Token, Error> {
         let mut tried = 0;
         loop {
             let call = Call {
                 route: &TOKEN,
-                client_request_id: core.mint_id(),
+                client_request_id: sender.mint_id(),
             };
-            let (error, retry_after) = match self.fetch_once(core, call, tried).await {
+            let (error, retry_after) = match self.fetch_once(sender, call, tried).await {
                 Ok(token) => return Ok(token),
                 Err(failed) => failed,
             };
             tried += 1;
-            let wait = match error.is_retryable() {
-                true => core.may_retry(tried, retry_after, priority),
-                false => None,
+            let wait = if error.is_retryable() {
+                sender.may_retry(tried, retry_after, priority)
+            } else {
+                None
             };
             match wait {
-                Some(wait) => core.clock.sleep(wait).await,
+                Some(wait) => sender.clock.sleep(wait).await,
                 None => return Err(error),
             }
         }
@@ -200,16 +209,16 @@ impl Tokens {
 
     async fn fetch_once(
         &self,
-        core: &Core,
+        sender: &Sender,
         call: Call,
         attempt: u32,
     ) -> Result<Token, (Error, Option<Duration>)> {
         let fail = |error: TokenError| Error::new(ErrorKind::Unauthorized(error), call, None);
         let outgoing = self
-            .outgoing(core, call)
+            .outgoing(sender, call)
             .map_err(|error| (fail(error), None))?;
-        let asked_ms = core.clock.now_ms();
-        let sent = core.send(outgoing, call, attempt).await;
+        let asked_ms = sender.clock.now_ms();
+        let sent = sender.send(outgoing, call, attempt).await;
         let answer = sent.map_err(|lost| {
             (
                 fail(TokenError::plain(TokenErrorKind::Network, lost.problem)),
@@ -226,12 +235,12 @@ impl Tokens {
         Err((fail(error), answer.headers.retry_after))
     }
 
-    fn outgoing(&self, core: &Core, call: Call) -> Result<Outgoing, TokenError> {
+    fn outgoing(&self, sender: &Sender, call: Call) -> Result<Outgoing, TokenError> {
         let assertion = Assertion {
             audience: &self.endpoint,
             client: self.client,
-            now_ms: core.clock.now_ms(),
-            id: core.mint_id(),
+            now_ms: sender.clock.now_ms(),
+            id: sender.mint_id(),
         };
         let proof = self.credential.form(&assertion).map_err(|error| {
             TokenError::plain(TokenErrorKind::WrongCertificate, error.to_string())
@@ -263,8 +272,8 @@ impl Tokens {
         })
     }
 
-    fn fresh(&self, core: &Core) -> Option<Arc<Token>> {
-        let now = core.clock.now_ms();
+    fn fresh(&self, sender: &Sender) -> Option<Arc<Token>> {
+        let now = sender.clock.now_ms();
         self.held()
             .filter(|token| now < token.renew_ms.load(Ordering::Relaxed))
     }

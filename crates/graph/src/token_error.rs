@@ -104,9 +104,10 @@ impl TokenError {
     pub(crate) fn read(status: u16, body: &[u8], secret_is_guid: bool) -> Self {
         let unwell = status == 429 || status >= 500;
         let Ok(body) = serde_json::from_slice::<Body>(body) else {
-            let kind = match unwell {
-                true => TokenErrorKind::Unavailable,
-                false => TokenErrorKind::Unreadable,
+            let kind = if unwell {
+                TokenErrorKind::Unavailable
+            } else {
+                TokenErrorKind::Unreadable
             };
             return Self::plain(kind, format!("status {status} without an OAuth error"));
         };

@@ -15,7 +15,7 @@ use crate::throttle::Priority;
 use crate::transport::{Answer, Limits, Lost, Outgoing, Transport};
 
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct Sender {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) observer: Arc<dyn Observer>,
@@ -28,7 +28,7 @@ pub(crate) struct Core {
 const INTERACTIVE_TRIES: u32 = 2;
 const INTERACTIVE_WAIT: Duration = Duration::from_secs(10);
 
-impl Core {
+impl Sender {
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         observer: Arc<dyn Observer>,
