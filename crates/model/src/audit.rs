@@ -70,6 +70,22 @@ pub struct AuditEntry {
     pub address: Option<String>,
 }
 
+impl AuditEntry {
+    /// The same event with what it was before and after.
+    #[must_use]
+    pub fn changed(
+        self,
+        before: Option<serde_json::Value>,
+        after: Option<serde_json::Value>,
+    ) -> Self {
+        Self {
+            before,
+            after,
+            ..self
+        }
+    }
+}
+
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subject {

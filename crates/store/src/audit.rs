@@ -4,7 +4,6 @@
 //! in SQL that both engines accept (PostgreSQL's calls a function, SQLite's has a body), so the
 //! chain of hashes is what shows that someone did it from outside: see [`verify`].
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use signpost_model::audit::{AuditEvent, Subject};
 use signpost_model::text::fold;
@@ -17,55 +16,6 @@ use crate::rows::TableRow;
 use crate::statement::{Statement, containing};
 use crate::token::hex;
 use crate::{Page, PageRequest, Result, Store, Write};
-
-/// Who makes a change, from where and when: every change needs one.
-#[derive(Debug, Clone)]
-pub struct Author {
-    pub actor: Actor,
-    /// The network address the request came from.
-    pub address: Option<String>,
-    pub at: Timestamp,
-}
-
-impl Author {
-    /// Signpost itself at this instant.
-    pub const fn signpost(at: Timestamp) -> Self {
-        Self {
-            actor: Actor::Signpost,
-            address: None,
-            at,
-        }
-    }
-
-    /// The command line at this instant.
-    pub const fn command_line(at: Timestamp) -> Self {
-        Self {
-            actor: Actor::CommandLine,
-            address: None,
-            at,
-        }
-    }
-
-    /// Adds an event by this author to what the transaction leaves.
-    pub fn append(
-        &self,
-        tx: &mut Write,
-        action: &'static str,
-        subject: Subject,
-        before: Option<Value>,
-        after: Option<Value>,
-    ) {
-        let entry = AuditEntry {
-            actor: self.actor.clone(),
-            action,
-            subject,
-            before,
-            after,
-            address: self.address.clone(),
-        };
-        tx.add_audit(entry, self.at);
-    }
-}
 
 /// Which events are wanted; an empty filter wants all.
 #[derive(Debug, Clone, Default)]
@@ -332,16 +282,15 @@ mod tests {
     use crate::both_engines;
     use crate::testing::{AUTHOR, NOW};
     use serde_json::json;
-    use signpost_model::OperatorId;
+    use signpost_model::{Author, OperatorId};
 
-    fn by_ada(at: Timestamp) -> Author {
+    fn by_ada() -> Author {
         Author {
             actor: Actor::Operator {
                 id: OperatorId::from_number(1),
                 name: "Ada Kaya".to_owned(),
             },
             address: Some("192.0.2.1".to_owned()),
-            at,
         }
     }
 
@@ -353,10 +302,11 @@ mod tests {
             if number % 2 == 1 {
                 let subject = Subject::new("user", number, format!("User {number}"));
                 let after = Some(json!({ "city": "Lisboa" }));
-                by_ada(at).append(&mut tx, "user.updated", subject, None, after);
+                let entry = by_ada().entry("user.updated", subject).changed(None, after);
+                append(&mut tx, &entry, at);
             } else {
                 let subject = Subject::new("group", number, format!("100%_{number}"));
-                Author::signpost(at).append(&mut tx, "group.created", subject, None, None);
+                append(&mut tx, &AUTHOR.entry("group.created", subject), at);
             }
             tx.commit().await.unwrap();
         }
@@ -375,7 +325,7 @@ mod tests {
     both_engines! {
         async fn an_abandoned_transaction_leaves_no_event(store: Store) {
             let mut tx = store.write().await.unwrap();
-            AUTHOR.append(&mut tx, "user.created", Subject::default(), None, None);
+            append(&mut tx, &AUTHOR.entry("user.created", Subject::default()), NOW);
             drop(tx);
             assert_eq!(verify(&store).await.unwrap(), Verdict::Whole { events: 0 });
         }
@@ -388,7 +338,7 @@ mod tests {
                         let mut tx = store.write().await.unwrap();
                         for part in ["a", "b"] {
                             let subject = Subject::new("user", format!("{writer}-{number}"), part);
-                            AUTHOR.append(&mut tx, "user.created", subject, None, None);
+                            append(&mut tx, &AUTHOR.entry("user.created", subject), NOW);
                         }
                         tx.commit().await.unwrap();
                     }

@@ -1,12 +1,11 @@
 //! Second factors of operators: a one-time code generator, and recovery codes for when it is lost.
 
 use signpost_model::audit::Subject;
-use signpost_model::{OperatorId, Random, Secret, SessionKey};
+use signpost_model::{Author, OperatorId, Random, Secret, SessionKey, Timestamp};
 use sqlx::AnyConnection;
 
-use crate::audit::Author;
 use crate::rows::TableRow;
-use crate::{Error, Result, RowIdentity, Sealer, TokenHash, Write, operators, sessions};
+use crate::{Error, Result, RowIdentity, Sealer, TokenHash, Write, audit, operators, sessions};
 
 /// Keeps a seed that does not count until a code of it was entered. A factor in use stays.
 pub async fn begin_totp(
@@ -72,6 +71,7 @@ pub async fn confirm_totp(
     recovery_codes: &[TokenHash],
     keep: Option<SessionKey>,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     let changed = sqlx::query(
         "update operators set totp_seed = totp_pending_seed, totp_pending_seed = null,
@@ -79,7 +79,7 @@ pub async fn confirm_totp(
          where id = $1 and totp_pending_seed is not null",
     )
     .bind(operator.to_string())
-    .bind(author.at.as_millis())
+    .bind(now.as_millis())
     .bind(step)
     .execute(&mut **tx)
     .await?;
@@ -88,7 +88,7 @@ pub async fn confirm_totp(
     }
     insert_recovery_codes(tx, operator, recovery_codes).await?;
     sessions::end_all(tx, operator, keep).await?;
-    append(tx, operator, "operator.second_factor_added", author).await
+    append(tx, operator, "operator.second_factor_added", author, now).await
 }
 
 /// Uses up a time step: `false` when it, or a later one, was used before.
@@ -111,9 +111,17 @@ pub async fn replace_recovery_codes(
     operator: OperatorId,
     codes: &[TokenHash],
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     insert_recovery_codes(tx, operator, codes).await?;
-    append(tx, operator, "operator.recovery_codes_replaced", author).await
+    append(
+        tx,
+        operator,
+        "operator.recovery_codes_replaced",
+        author,
+        now,
+    )
+    .await
 }
 
 /// Uses up a recovery code: `false` when it is unknown or was used before.
@@ -122,6 +130,7 @@ pub async fn use_recovery_code(
     operator: OperatorId,
     code: &TokenHash,
     author: &Author,
+    now: Timestamp,
 ) -> Result<bool> {
     let changed = sqlx::query(
         "update recovery_codes set used_at = $3
@@ -129,13 +138,13 @@ pub async fn use_recovery_code(
     )
     .bind(operator.to_string())
     .bind(code.as_str())
-    .bind(author.at.as_millis())
+    .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
     if changed.rows_affected() == 0 {
         return Ok(false);
     }
-    append(tx, operator, "operator.recovery_code_used", author).await?;
+    append(tx, operator, "operator.recovery_code_used", author, now).await?;
     Ok(true)
 }
 
@@ -159,6 +168,7 @@ pub async fn remove(
     operator: OperatorId,
     keep: Option<SessionKey>,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
         "update operators set totp_seed = null, totp_pending_seed = null,
@@ -170,7 +180,7 @@ pub async fn remove(
     .await?;
     insert_recovery_codes(tx, operator, &[]).await?;
     sessions::end_all(tx, operator, keep).await?;
-    append(tx, operator, "operator.second_factor_removed", author).await
+    append(tx, operator, "operator.second_factor_removed", author, now).await
 }
 
 async fn insert_recovery_codes(
@@ -197,11 +207,13 @@ async fn append(
     id: OperatorId,
     action: &'static str,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     let operator = operators::find(tx, id).await?;
     let operator = operator.ok_or(Error::NotFound("operator"))?;
     let subject = Subject::new("operator", id, operator.name);
-    author.append(tx, action, subject, None, None);
+    let entry = author.entry(action, subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
@@ -219,7 +231,7 @@ mod tests {
     use super::*;
     use crate::both_engines;
     use crate::operators::NewOperator;
-    use crate::testing::{AUTHOR, sealer};
+    use crate::testing::{AUTHOR, NOW, sealer};
     use signpost_model::Role;
     use signpost_model::random::SeededRandom;
 
@@ -233,7 +245,7 @@ mod tests {
             role: Role::Owner,
             password_hash: String::new(),
         };
-        operators::create(tx, &ada, &AUTHOR).await.unwrap();
+        operators::create(tx, &ada, &AUTHOR, NOW).await.unwrap();
     }
 
     async fn begin(tx: &mut Write, seed: &str) {
@@ -252,13 +264,13 @@ mod tests {
             assert!(seeds.confirmed.is_none());
             assert_eq!(seeds.pending.unwrap().expose(), "first");
             assert!(!use_totp_step(&mut tx, ADA, 100).await.unwrap());
-            confirm_totp(&mut tx, ADA, 100, &[], None, &AUTHOR).await.unwrap();
+            confirm_totp(&mut tx, ADA, 100, &[], None, &AUTHOR, NOW).await.unwrap();
             assert!(operators::find(&mut tx, ADA).await.unwrap().unwrap().has_second_factor);
 
             begin(&mut tx, "second").await;
             let seeds = find_seeds(&mut tx, &sealer(), ADA).await.unwrap();
             assert_eq!(seeds.confirmed.unwrap().expose(), "first");
-            remove(&mut tx, ADA, None, &AUTHOR).await.unwrap();
+            remove(&mut tx, ADA, None, &AUTHOR, NOW).await.unwrap();
             let seeds = find_seeds(&mut tx, &sealer(), ADA).await.unwrap();
             assert!(seeds.confirmed.is_none() && seeds.pending.is_none());
         }
@@ -267,7 +279,7 @@ mod tests {
             let mut tx = store.write().await.unwrap();
             add_ada(&mut tx).await;
             begin(&mut tx, "seed").await;
-            confirm_totp(&mut tx, ADA, 100, &[], None, &AUTHOR).await.unwrap();
+            confirm_totp(&mut tx, ADA, 100, &[], None, &AUTHOR, NOW).await.unwrap();
             assert!(!use_totp_step(&mut tx, ADA, 100).await.unwrap());
             assert!(use_totp_step(&mut tx, ADA, 102).await.unwrap());
             assert!(!use_totp_step(&mut tx, ADA, 102).await.unwrap());
@@ -279,13 +291,13 @@ mod tests {
             let mut tx = store.write().await.unwrap();
             add_ada(&mut tx).await;
             begin(&mut tx, "seed").await;
-            confirm_totp(&mut tx, ADA, 100, &codes, None, &AUTHOR).await.unwrap();
-            assert!(use_recovery_code(&mut tx, ADA, &codes[0], &AUTHOR).await.unwrap());
-            assert!(!use_recovery_code(&mut tx, ADA, &codes[0], &AUTHOR).await.unwrap());
+            confirm_totp(&mut tx, ADA, 100, &codes, None, &AUTHOR, NOW).await.unwrap();
+            assert!(use_recovery_code(&mut tx, ADA, &codes[0], &AUTHOR, NOW).await.unwrap());
+            assert!(!use_recovery_code(&mut tx, ADA, &codes[0], &AUTHOR, NOW).await.unwrap());
             assert_eq!(count_recovery_codes(&mut tx, ADA).await.unwrap(), 1);
             let fresh = [TokenHash::of("recovery", "c")];
-            replace_recovery_codes(&mut tx, ADA, &fresh, &AUTHOR).await.unwrap();
-            assert!(!use_recovery_code(&mut tx, ADA, &codes[1], &AUTHOR).await.unwrap());
+            replace_recovery_codes(&mut tx, ADA, &fresh, &AUTHOR, NOW).await.unwrap();
+            assert!(!use_recovery_code(&mut tx, ADA, &codes[1], &AUTHOR, NOW).await.unwrap());
         }
     }
 }

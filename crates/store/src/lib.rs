@@ -22,7 +22,6 @@ pub mod token;
 mod rows;
 mod statement;
 
-pub use audit::Author;
 pub use database::{DatabaseSettings, Engine, Read, Store, Write};
 pub use error::{Constraint, Error, Result};
 pub use paging::{Cursor, Page, PageRequest};

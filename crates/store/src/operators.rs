@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 use signpost_model::audit::Subject;
 use signpost_model::text::fold;
-use signpost_model::{Operator, OperatorId, Role, SessionKey};
+use signpost_model::{Author, Operator, OperatorId, Role, SessionKey, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::audit::Author;
 use crate::database::Lock;
 use crate::rows::TableRow;
-use crate::{Constraint, Error, Result, Write, sessions, setup};
+use crate::{Constraint, Error, Result, Write, audit, sessions, setup};
 
 /// More operators than anyone has; a bound for lists.
 const MAX_LISTED: i64 = 1_000;
@@ -54,7 +53,12 @@ impl std::fmt::Debug for OperatorWithPassword {
 }
 
 /// Creates an operator. The first Owner ends the setup.
-pub async fn create(tx: &mut Write, new: &NewOperator, author: &Author) -> Result<()> {
+pub async fn create(
+    tx: &mut Write,
+    new: &NewOperator,
+    author: &Author,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query(
         "insert into operators (id, email, email_folded, name, role, password_hash, created_at,
            version)
@@ -66,11 +70,11 @@ pub async fn create(tx: &mut Write, new: &NewOperator, author: &Author) -> Resul
     .bind(&new.name)
     .bind(new.role.key())
     .bind(&new.password_hash)
-    .bind(author.at.as_millis())
+    .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
     if new.role == Role::Owner {
-        setup::close(tx, author.at).await?;
+        setup::close(tx, now).await?;
     }
     let form = OperatorForm {
         email: new.email.clone(),
@@ -78,7 +82,10 @@ pub async fn create(tx: &mut Write, new: &NewOperator, author: &Author) -> Resul
         role: new.role,
     };
     let subject = Subject::new("operator", new.id, &new.name);
-    author.append(tx, "operator.created", subject, None, Some(to_value(&form)));
+    let entry = author
+        .entry("operator.created", subject)
+        .changed(None, Some(to_value(&form)));
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
@@ -150,6 +157,7 @@ pub async fn update(
     version: i64,
     form: &OperatorForm,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     tx.lock(Lock::Owners).await?;
     let before = find_expected(tx, id, version).await?;
@@ -179,18 +187,21 @@ pub async fn update(
         name: before.name,
         role: before.role,
     });
-    author.append(
-        tx,
-        "operator.updated",
-        subject,
-        Some(before),
-        Some(to_value(form)),
-    );
+    let entry = author
+        .entry("operator.updated", subject)
+        .changed(Some(before), Some(to_value(form)));
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
 /// Shuts an operator out at once: their sessions end with it.
-pub async fn disable(tx: &mut Write, id: OperatorId, version: i64, author: &Author) -> Result<()> {
+pub async fn disable(
+    tx: &mut Write,
+    id: OperatorId,
+    version: i64,
+    author: &Author,
+    now: Timestamp,
+) -> Result<()> {
     tx.lock(Lock::Owners).await?;
     let before = find_expected(tx, id, version).await?;
     let changed = sqlx::query(
@@ -202,18 +213,25 @@ pub async fn disable(tx: &mut Write, id: OperatorId, version: i64, author: &Auth
     )
     .bind(id.to_string())
     .bind(version)
-    .bind(author.at.as_millis())
+    .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
     require_owner_left(changed.rows_affected())?;
     sessions::end_all(tx, id, None).await?;
     let subject = Subject::new("operator", id, before.name);
-    author.append(tx, "operator.disabled", subject, None, None);
+    let entry = author.entry("operator.disabled", subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
 /// Lets a disabled operator sign in again.
-pub async fn enable(tx: &mut Write, id: OperatorId, version: i64, author: &Author) -> Result<()> {
+pub async fn enable(
+    tx: &mut Write,
+    id: OperatorId,
+    version: i64,
+    author: &Author,
+    now: Timestamp,
+) -> Result<()> {
     let before = find_expected(tx, id, version).await?;
     sqlx::query(
         "update operators set disabled_at = null, version = version + 1
@@ -224,12 +242,19 @@ pub async fn enable(tx: &mut Write, id: OperatorId, version: i64, author: &Autho
     .execute(&mut **tx)
     .await?;
     let subject = Subject::new("operator", id, before.name);
-    author.append(tx, "operator.enabled", subject, None, None);
+    let entry = author.entry("operator.enabled", subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
 /// Removes an operator for good; the audit trail keeps their name.
-pub async fn remove(tx: &mut Write, id: OperatorId, version: i64, author: &Author) -> Result<()> {
+pub async fn remove(
+    tx: &mut Write,
+    id: OperatorId,
+    version: i64,
+    author: &Author,
+    now: Timestamp,
+) -> Result<()> {
     tx.lock(Lock::Owners).await?;
     let before = find_expected(tx, id, version).await?;
     let changed = sqlx::query(
@@ -250,7 +275,10 @@ pub async fn remove(tx: &mut Write, id: OperatorId, version: i64, author: &Autho
         name: before.name,
         role: before.role,
     });
-    author.append(tx, "operator.removed", subject, Some(before), None);
+    let entry = author
+        .entry("operator.removed", subject)
+        .changed(Some(before), None);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
@@ -261,6 +289,7 @@ pub async fn set_password(
     password_hash: &str,
     keep: Option<SessionKey>,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     let operator = find(tx, id).await?.ok_or(Error::NotFound("operator"))?;
     sqlx::query("update operators set password_hash = $2, version = version + 1 where id = $1")
@@ -270,19 +299,26 @@ pub async fn set_password(
         .await?;
     sessions::end_all(tx, id, keep).await?;
     let subject = Subject::new("operator", id, operator.name);
-    author.append(tx, "operator.password_changed", subject, None, None);
+    let entry = author.entry("operator.password_changed", subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
 /// Notes that an operator signed in.
-pub async fn record_sign_in(tx: &mut Write, operator: &Operator, author: &Author) -> Result<()> {
+pub async fn record_sign_in(
+    tx: &mut Write,
+    operator: &Operator,
+    author: &Author,
+    now: Timestamp,
+) -> Result<()> {
     sqlx::query("update operators set signed_in_at = $2 where id = $1")
         .bind(operator.id.to_string())
-        .bind(author.at.as_millis())
+        .bind(now.as_millis())
         .execute(&mut **tx)
         .await?;
     let subject = Subject::new("operator", operator.id, &operator.name);
-    author.append(tx, "operator.signed_in", subject, None, None);
+    let entry = author.entry("operator.signed_in", subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
@@ -324,7 +360,7 @@ pub(crate) fn read_operator(row: &AnyRow) -> Result<Operator> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::AUTHOR;
+    use crate::testing::{AUTHOR, NOW};
     use crate::{Store, both_engines};
 
     fn person(number: u128, role: Role) -> NewOperator {
@@ -340,7 +376,7 @@ mod tests {
     async fn add(store: &Store, number: u128, role: Role) -> OperatorId {
         let new = person(number, role);
         let mut tx = store.write().await.unwrap();
-        create(&mut tx, &new, &AUTHOR).await.unwrap();
+        create(&mut tx, &new, &AUTHOR, NOW).await.unwrap();
         tx.commit().await.unwrap();
         new.id
     }
@@ -373,7 +409,7 @@ mod tests {
             add(&store, 1, Role::Owner).await;
             let mut tx = store.write().await.unwrap();
             let twin = NewOperator { id: OperatorId::from_number(2), ..person(1, Role::Auditor) };
-            let refusal = create(&mut tx, &twin, &AUTHOR).await.unwrap_err();
+            let refusal = create(&mut tx, &twin, &AUTHOR, NOW).await.unwrap_err();
             assert!(refusal.is_conflict(Constraint::OperatorEmail));
         }
 
@@ -382,22 +418,22 @@ mod tests {
             let other = add(&store, 2, Role::Owner).await;
             add(&store, 3, Role::Administrator).await;
             let mut tx = store.write().await.unwrap();
-            disable(&mut tx, other, 1, &AUTHOR).await.unwrap();
+            disable(&mut tx, other, 1, &AUTHOR, NOW).await.unwrap();
             tx.commit().await.unwrap();
 
             let last = get(&store, owner).await;
             let mut tx = store.write().await.unwrap();
             let demoted = form(&last, Role::Administrator);
             for refusal in [
-                update(&mut tx, owner, 1, &demoted, &AUTHOR).await,
-                disable(&mut tx, owner, 1, &AUTHOR).await,
-                remove(&mut tx, owner, 1, &AUTHOR).await,
+                update(&mut tx, owner, 1, &demoted, &AUTHOR, NOW).await,
+                disable(&mut tx, owner, 1, &AUTHOR, NOW).await,
+                remove(&mut tx, owner, 1, &AUTHOR, NOW).await,
             ] {
                 assert!(refusal.unwrap_err().is_conflict(Constraint::LastOwner));
             }
-            enable(&mut tx, other, 2, &AUTHOR).await.unwrap();
-            update(&mut tx, owner, 1, &demoted, &AUTHOR).await.unwrap();
-            remove(&mut tx, owner, 2, &AUTHOR).await.unwrap();
+            enable(&mut tx, other, 2, &AUTHOR, NOW).await.unwrap();
+            update(&mut tx, owner, 1, &demoted, &AUTHOR, NOW).await.unwrap();
+            remove(&mut tx, owner, 2, &AUTHOR, NOW).await.unwrap();
         }
 
         async fn two_owners_who_demote_each_other_at_once_leave_one(store: Store) {
@@ -407,7 +443,7 @@ mod tests {
                 tokio::spawn(async move {
                     let demoted = form(&get(&store, id).await, Role::Auditor);
                     let mut tx = store.write().await.unwrap();
-                    match update(&mut tx, id, 1, &demoted, &AUTHOR).await {
+                    match update(&mut tx, id, 1, &demoted, &AUTHOR, NOW).await {
                         Ok(()) => tx.commit().await,
                         Err(refusal) => Err(refusal),
                     }
@@ -428,10 +464,10 @@ mod tests {
             let before = get(&store, id).await;
             let mut tx = store.write().await.unwrap();
             let renamed = OperatorForm { name: "Ada".into(), ..form(&before, Role::Owner) };
-            update(&mut tx, id, 1, &renamed, &AUTHOR).await.unwrap();
-            let late = update(&mut tx, id, 1, &form(&before, Role::Owner), &AUTHOR).await;
+            update(&mut tx, id, 1, &renamed, &AUTHOR, NOW).await.unwrap();
+            let late = update(&mut tx, id, 1, &form(&before, Role::Owner), &AUTHOR, NOW).await;
             assert!(matches!(late, Err(Error::Stale("operator"))));
-            let gone = update(&mut tx, OperatorId::from_number(9), 1, &renamed, &AUTHOR).await;
+            let gone = update(&mut tx, OperatorId::from_number(9), 1, &renamed, &AUTHOR, NOW).await;
             assert!(matches!(gone, Err(Error::NotFound("operator"))));
         }
     }

@@ -1,13 +1,12 @@
 //! Sessions of the portal, known by the hash of their id.
 
 use signpost_model::audit::Subject;
-use signpost_model::{Operator, OperatorId, SessionKey, Timestamp};
+use signpost_model::{Author, Operator, OperatorId, SessionKey, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::audit::Author;
 use crate::rows::TableRow;
-use crate::{Error, Result, TokenHash, Write, operators};
+use crate::{Error, Result, TokenHash, Write, audit, operators};
 
 /// The most sessions one operator sees in their list.
 const MAX_LISTED: i64 = 100;
@@ -168,6 +167,7 @@ pub async fn end(
     operator: &Operator,
     key: SessionKey,
     author: &Author,
+    now: Timestamp,
 ) -> Result<()> {
     let ended = sqlx::query("delete from sessions where operator_id = $1 and key = $2")
         .bind(operator.id.to_string())
@@ -178,7 +178,8 @@ pub async fn end(
         return Err(Error::NotFound("session"));
     }
     let subject = Subject::new("operator", operator.id, &operator.name);
-    author.append(tx, "operator.session_ended", subject, None, None);
+    let entry = author.entry("operator.session_ended", subject);
+    audit::append(tx, &entry, now);
     Ok(())
 }
 
@@ -188,10 +189,12 @@ pub async fn end_others(
     operator: &Operator,
     keep: Option<SessionKey>,
     author: &Author,
+    now: Timestamp,
 ) -> Result<u64> {
     let ended = end_all(tx, operator.id, keep).await?;
     let subject = Subject::new("operator", operator.id, &operator.name);
-    author.append(tx, "operator.sessions_ended", subject, None, None);
+    let entry = author.entry("operator.sessions_ended", subject);
+    audit::append(tx, &entry, now);
     Ok(ended)
 }
 
@@ -271,7 +274,9 @@ mod tests {
             role: Role::Administrator,
             password_hash: String::new(),
         };
-        operators::create(&mut tx, &ada, &AUTHOR).await.unwrap();
+        operators::create(&mut tx, &ada, &AUTHOR, NOW)
+            .await
+            .unwrap();
         for number in 1..=3 {
             create(&mut tx, &id(number), &session(number, Some(ada.id)))
                 .await
@@ -326,7 +331,7 @@ mod tests {
         async fn a_disabled_operator_has_no_session_left(store: Store) {
             let ada = add_ada(&store).await;
             let mut tx = store.write().await.unwrap();
-            operators::disable(&mut tx, ada.id, ada.version, &AUTHOR).await.unwrap();
+            operators::disable(&mut tx, ada.id, ada.version, &AUTHOR, NOW).await.unwrap();
             // One that slips in behind: still refused, since the check is at use.
             create(&mut tx, &id(7), &session(7, Some(ada.id))).await.unwrap();
             tx.commit().await.unwrap();
@@ -338,7 +343,7 @@ mod tests {
             let ada = add_ada(&store).await;
             let mut tx = store.write().await.unwrap();
             let keep = Some(SessionKey::from_number(2));
-            operators::set_password(&mut tx, ada.id, "new", keep, &AUTHOR).await.unwrap();
+            operators::set_password(&mut tx, ada.id, "new", keep, &AUTHOR, NOW).await.unwrap();
             tx.commit().await.unwrap();
             assert!(!is_live(&store, 1, NOW).await);
             assert!(is_live(&store, 2, NOW).await);
@@ -348,12 +353,12 @@ mod tests {
             let ada = add_ada(&store).await;
             let mallory = Operator { id: OperatorId::from_number(66), ..ada.clone() };
             let mut tx = store.write().await.unwrap();
-            let theft = end(&mut tx, &mallory, SessionKey::from_number(1), &AUTHOR).await;
+            let theft = end(&mut tx, &mallory, SessionKey::from_number(1), &AUTHOR, NOW).await;
             assert!(matches!(theft, Err(Error::NotFound("session"))));
-            end(&mut tx, &ada, SessionKey::from_number(1), &AUTHOR).await.unwrap();
+            end(&mut tx, &ada, SessionKey::from_number(1), &AUTHOR, NOW).await.unwrap();
             assert_eq!(list(&mut tx, ada.id, NOW).await.unwrap().len(), 2);
             let keep = Some(SessionKey::from_number(3));
-            assert_eq!(end_others(&mut tx, &ada, keep, &AUTHOR).await.unwrap(), 1);
+            assert_eq!(end_others(&mut tx, &ada, keep, &AUTHOR, NOW).await.unwrap(), 1);
         }
 
         async fn expired_sessions_are_removed(store: Store) {

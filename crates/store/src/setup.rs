@@ -1,9 +1,8 @@
 //! The first start: a one-time code makes the first Owner, and the door then stays shut.
 
-use signpost_model::Timestamp;
+use signpost_model::{Author, Timestamp};
 use sqlx::AnyConnection;
 
-use crate::audit::Author;
 use crate::operators::{self, NewOperator};
 use crate::settings::{self, Setting};
 use crate::{Error, Result, TokenHash, Write};
@@ -32,11 +31,12 @@ pub async fn complete(
     code: &TokenHash,
     owner: &NewOperator,
     author: &Author,
+    now: Timestamp,
 ) -> Result<bool> {
     if is_done(tx).await? || !settings::take(tx, &CODE_HASH, &code.as_str().to_owned()).await? {
         return Ok(false);
     }
-    operators::create(tx, owner, author).await?;
+    operators::create(tx, owner, author, now).await?;
     Ok(true)
 }
 
@@ -77,11 +77,11 @@ mod tests {
             let mut tx = store.write().await.unwrap();
             assert!(set_code(&mut tx, &code, NOW).await.unwrap());
             let wrong = TokenHash::of("setup", "guess");
-            assert!(!complete(&mut tx, &wrong, &owner(1), &AUTHOR).await.unwrap());
+            assert!(!complete(&mut tx, &wrong, &owner(1), &AUTHOR, NOW).await.unwrap());
             assert!(!is_done(&mut tx).await.unwrap());
-            assert!(complete(&mut tx, &code, &owner(1), &AUTHOR).await.unwrap());
+            assert!(complete(&mut tx, &code, &owner(1), &AUTHOR, NOW).await.unwrap());
             assert!(is_done(&mut tx).await.unwrap());
-            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR).await.unwrap());
+            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR, NOW).await.unwrap());
             assert!(!set_code(&mut tx, &code, NOW).await.unwrap());
         }
 
@@ -89,10 +89,10 @@ mod tests {
             let code = TokenHash::of("setup", "code");
             let mut tx = store.write().await.unwrap();
             set_code(&mut tx, &code, NOW).await.unwrap();
-            operators::create(&mut tx, &owner(1), &AUTHOR).await.unwrap();
-            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR).await.unwrap());
+            operators::create(&mut tx, &owner(1), &AUTHOR, NOW).await.unwrap();
+            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR, NOW).await.unwrap());
             sqlx::query("delete from operators").execute(&mut *tx).await.unwrap();
-            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR).await.unwrap());
+            assert!(!complete(&mut tx, &code, &owner(2), &AUTHOR, NOW).await.unwrap());
         }
     }
 }

@@ -12,12 +12,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use signpost_model::Timestamp;
 use signpost_model::random::SeededRandom;
+use signpost_model::{Author, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
 
-use crate::{Author, DatabaseSettings, Engine, MasterKey, Sealer, Store};
+use crate::{DatabaseSettings, Engine, MasterKey, Sealer, Store};
 
 /// Defines a test per engine: `both_engines! { async fn it_keeps_order(store: Store) { … } }`.
 #[macro_export]
@@ -90,8 +90,8 @@ impl Database {
 /// The instant at which tests happen.
 pub const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
-/// An author for changes in tests, at [`NOW`].
-pub const AUTHOR: Author = Author::signpost(NOW);
+/// Who does what tests do.
+pub const AUTHOR: Author = Author::SIGNPOST;
 
 /// The sealer of test databases.
 pub fn sealer() -> Sealer {
