@@ -3,19 +3,24 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+use any_spawner::Executor;
+use futures::{StreamExt as _, stream};
 use leptos::prelude::*;
-use leptos_meta::provide_meta_context;
+use leptos_meta::ServerMetaContext;
 use signpost_app::assets;
 use signpost_app::components::{CsrfToken, Tone};
 use signpost_app::pages::styleguide::Styleguide;
 use signpost_app::shell::{Flash, Frame, SignedIn, Theme, document};
 
-fn main() -> io::Result<()> {
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> io::Result<()> {
+    Executor::init_tokio().map_err(io::Error::other)?;
     let mut arguments = env::args().skip(1);
     let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "styleguide".to_owned()));
     let theme = Theme::parse(&arguments.next().unwrap_or_default());
+    let (context, head) = ServerMetaContext::new();
     let html = Owner::new().with(|| {
-        provide_meta_context();
+        provide_context(context);
         provide_context(CsrfToken("sample".to_owned()));
         provide_context(Frame {
             organisation: "Contoso".to_owned(),
@@ -34,6 +39,11 @@ fn main() -> io::Result<()> {
         });
         document(view! { <Styleguide /> }).to_html()
     });
+    let html = head
+        .inject_meta_context(stream::iter([html]))
+        .await
+        .collect::<String>()
+        .await;
     fs::create_dir_all(folder.join("assets"))?;
     for asset in assets::all() {
         fs::write(folder.join("assets").join(asset.file_name()), &asset.body)?;

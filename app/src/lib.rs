@@ -9,5 +9,7 @@
 pub mod assets;
 pub mod components;
 pub mod pages;
+#[cfg(test)]
+mod rendering;
 pub mod shell;
 pub mod urls;

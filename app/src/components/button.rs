@@ -90,6 +90,7 @@ pub fn Button(
             command=command
             aria-label=label
             disabled=disabled
+            aria-description=disabled_because.clone()
         >
             {glyph(icon, size)}
             {children()}

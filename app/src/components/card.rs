@@ -22,6 +22,9 @@ pub fn Card(
     #[prop(into)] title: String,
     #[prop(optional)] kind: CardKind,
     #[prop(default = None, into)] hint: Option<String>,
+    /// Before the title: a ring, an icon.
+    #[prop(optional, into)]
+    lead: ViewFnOnce,
     #[prop(optional, into)] actions: ViewFnOnce,
     #[prop(optional, into)] footer: Option<ViewFnOnce>,
     children: Children,
@@ -34,6 +37,7 @@ pub fn Card(
     view! {
         <section class=class id=id aria-labelledby=title_id>
             <header class="card__head">
+                {lead.run()}
                 <div class="grow">
                     <h2 id=title_id.clone()>{title}</h2>
                     {hint.map(|hint| view! { <p class="card__hint">{hint}</p> })}

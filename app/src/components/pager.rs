@@ -17,9 +17,15 @@ pub struct Pages {
 
 /// The pager; `summary` says what is shown, as in `25 of 436 users`.
 #[component]
-pub fn Pager(#[prop(into)] summary: String, pages: Pages) -> impl IntoView {
+pub fn Pager(
+    #[prop(into)] summary: String,
+    pages: Pages,
+    /// Of the landmark, when a page has several.
+    #[prop(default = "Pages".into(), into)]
+    label: String,
+) -> impl IntoView {
     view! {
-        <nav class="pager" aria-label="Pages">
+        <nav class="pager" aria-label=label>
             <span class="grow num">{summary}</span>
             <Turn href=pages.first words="First" />
             <Turn href=pages.previous words="Previous" />
@@ -30,12 +36,11 @@ pub fn Pager(#[prop(into)] summary: String, pages: Pages) -> impl IntoView {
 
 #[component]
 fn Turn(href: Option<String>, words: &'static str) -> impl IntoView {
-    match href {
-        Some(href) => {
-            view! { <LinkButton href=href size=ButtonSize::Small>{words}</LinkButton> }.into_any()
-        }
-        None if words == "First" => ().into_any(),
-        None => view! { <span class="button button--small" aria-disabled="true">{words}</span> }
-            .into_any(),
+    let link = href
+        .map(|href| view! { <LinkButton href=href size=ButtonSize::Small>{words}</LinkButton> });
+    let nowhere = link.is_none() && words != "First";
+    view! {
+        {link}
+        {nowhere.then(|| view! { <span class="button button--small" aria-disabled="true">{words}</span> })}
     }
 }

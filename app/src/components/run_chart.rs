@@ -13,11 +13,12 @@ pub struct RunBar {
     pub failed: u64,
 }
 
-const WIDTH: u32 = 1200;
+const WIDTH: f64 = 1200.0;
 const FLOOR: f64 = 75.0;
 const TALLEST: f64 = 66.0;
-const SLOT: u32 = 20;
-const MOST_BARS: usize = (WIDTH / SLOT) as usize;
+const MOST_BARS: usize = 60;
+/// Fewer runs than this do not get wider bars: they stand at the end, where now is.
+const LEAST_SLOTS: usize = 30;
 
 /// The chart of the newest 60 runs, the newest last; `axis` are the words below it, from left to right.
 #[component]
@@ -30,11 +31,13 @@ pub fn RunChart(bars: Vec<RunBar>, axis: Vec<String>) -> impl IntoView {
         .max()
         .unwrap_or(0);
     let label = message(bars);
-    let first = MOST_BARS - bars.len();
+    let slots = bars.len().max(LEAST_SLOTS);
+    let first = slots - bars.len();
+    let slot = WIDTH / slots as f64;
     let shapes = bars
         .iter()
         .enumerate()
-        .map(|(at, bar)| shape(*bar, first + at, most))
+        .map(|(at, bar)| shape(*bar, (first + at) as f64 * slot, slot, most))
         .collect_view();
     view! {
         <svg
@@ -69,10 +72,11 @@ fn message(bars: &[RunBar]) -> String {
     )
 }
 
-fn shape(bar: RunBar, slot: usize, most: u64) -> AnyView {
-    let x = format!("{:.1}", slot as f64 * f64::from(SLOT) + 4.5);
+fn shape(bar: RunBar, from: f64, slot: f64, most: u64) -> AnyView {
+    let x = format!("{:.1}", slot.mul_add(0.225, from));
+    let width = format!("{:.1}", slot * 0.55);
     if bar.changed + bar.failed == 0 {
-        return view! { <rect class="runs__none" x=x y="73" width="11" height="2"></rect> }
+        return view! { <rect class="runs__none" x=x y="73" width=width height="2"></rect> }
             .into_any();
     }
     let height = |n: u64| {
@@ -91,7 +95,7 @@ fn shape(bar: RunBar, slot: usize, most: u64) -> AnyView {
                     class=class
                     x=x.clone()
                     y=format!("{top:.1}")
-                    width="11"
+                    width=width.clone()
                     height=format!("{height:.1}")
                     rx="1.5"
                 ></rect>

@@ -30,7 +30,8 @@ pub fn StatTile(
                 {label}
             </h2>
             <p class="tile__figure">
-                {figure} {unit.map(|unit| view! { <span class="tile__unit">" "{unit}</span> })}
+                {figure}
+                {unit.map(|unit| view! { " " <span class="tile__unit">{unit}</span> })}
             </p>
             {children.map(|children| view! { <p class="tile__note">{children()}</p> })}
         </li>

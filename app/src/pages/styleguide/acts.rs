@@ -103,12 +103,13 @@ fn UnderWay() -> impl IntoView {
             }
         >
             <div class="card__body stack">
-                <div class="row">
-                    <StatusBadge status=Status::APPLYING />
-                    <span class="hint push num">"About 20 seconds left"</span>
-                </div>
-                <Progress label="Run progress" done=21 total=35 />
-                <p class="hint num">"21 of 35 changes done: 17 created, 4 updated, 0 failed."</p>
+                <Live>
+                    <LiveStatus>
+                        <StatusBadge status=Status::APPLYING />
+                    </LiveStatus>
+                    <Progress label="Run progress" done=21 total=35 />
+                    <p class="hint num">"21 of 35 changes done: 17 created, 4 updated, 0 failed."</p>
+                </Live>
                 <Progress label="Finished run" done=35 total=35 kind=ProgressKind::Done />
             </div>
         </Card>

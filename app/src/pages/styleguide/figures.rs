@@ -40,7 +40,7 @@ pub(super) fn Readiness() -> impl IntoView {
             id="readiness"
             title="Readiness for Microsoft 365"
             hint="3 of 5 steps done.".to_owned()
-            actions=|| view! { <Ring done=3 total=5 /> }
+            lead=|| view! { <Ring done=3 total=5 /> }
         >
             <Checklist label="Readiness">
                 <Check

@@ -40,7 +40,7 @@ pub(super) fn Plan() -> impl IntoView {
             title="Plan"
             hint="Nothing changes in Microsoft 365 until you select Sync Users.".to_owned()
             actions=|| view! { <Button look=Look::Primary icon=Icon::Play>"Sync Users"</Button> }
-            footer=|| view! { <Pager summary="1 to 3 of 38" pages=Pages { next: Some("#plan".into()), ..Pages::default() } /> }
+            footer=|| view! { <Pager summary="1 to 3 of 38" label="Pages of the plan" pages=Pages { next: Some("#plan".into()), ..Pages::default() } /> }
         >
             <Chips label="Filter the plan" chips=chips>
                 <LinkButton href="#plan" look=Look::Quiet size=ButtonSize::Small icon=Icon::Download>

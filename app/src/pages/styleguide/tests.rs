@@ -1,155 +1,49 @@
 //! Renders every component and checks what each page must hold.
 
-use std::collections::BTreeSet;
-
-use leptos_meta::provide_meta_context;
+use crate::components::Tone;
+use crate::pages::problem::{Problem, ProblemPage};
+use crate::rendering::{assert_sound, frame, render, tags};
+use crate::shell::{Banner, Flash, Frame, Theme};
 
 use super::*;
-use crate::components::{CsrfToken, Tone};
-use crate::shell::{Flash, Frame, SignedIn, document};
 
-/// The whole document, as a browser gets it.
-fn render() -> String {
-    let owner = Owner::new();
-    owner.with(|| {
-        provide_meta_context();
-        provide_context(CsrfToken("a-token".into()));
-        provide_context(Frame {
-            organisation: "Contoso".into(),
-            operator: Some(SignedIn {
-                name: "Alice Silva".into(),
-                role: "Owner".into(),
-            }),
-            practice: true,
-            notices: vec![Flash {
-                tone: Tone::Ok,
-                title: "User created.".into(),
-                detail: String::new(),
-            }],
-            ..Frame::default()
-        });
-        document(view! { <Styleguide /> }).to_html()
-    })
-}
-
-/// The start tags of the document, each without its brackets.
-fn tags(html: &str) -> Vec<&str> {
-    html.split('<')
-        .skip(1)
-        .filter(|tag| !tag.starts_with(['/', '!']))
-        .map(|tag| tag.split('>').next().unwrap())
-        .collect()
-}
-
-fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
-    tag.split_once(&format!(" {name}=\""))?.1.split('"').next()
+fn styleguide() -> String {
+    render(frame(), || view! { <Styleguide /> })
 }
 
 #[test]
-fn no_tag_carries_a_style_or_a_handler() {
-    let html = render();
-    for tag in tags(&html) {
-        // Every other part of a tag is outside of quotes.
-        for names in tag.split('"').step_by(2) {
-            assert!(
-                !names.contains(" style=") && !names.contains(" on"),
-                "{tag}"
-            );
-        }
-    }
-    assert!(!html.contains("<style"));
-    assert!(!html.contains("<script>"));
+fn every_component_is_sound() {
+    assert_sound(&styleguide());
 }
 
 #[test]
-fn ids_are_unique_and_every_reference_finds_one() {
-    let html = render();
-    let tags = tags(&html);
-    let mut ids = BTreeSet::new();
-    for id in tags.iter().filter_map(|tag| attribute(tag, "id")) {
-        assert!(
-            !id.is_empty() && !id.contains(' ') && ids.insert(id),
-            "the id {id:?} is there twice"
+fn a_page_that_cannot_be_shown_says_why() {
+    let problems = [
+        Problem::NotFound,
+        Problem::Expired,
+        Problem::Internal {
+            reference: "7F3A-11C2".into(),
+        },
+    ];
+    for problem in problems {
+        let (title, sentence) = problem.words();
+        let html = render(
+            Frame::default(),
+            || view! { <ProblemPage problem=problem /> },
         );
-    }
-    for tag in &tags {
-        let references = [
-            "for",
-            "aria-labelledby",
-            "aria-describedby",
-            "commandfor",
-            "popovertarget",
-            "data-copy",
-        ];
-        for name in references
-            .iter()
-            .filter_map(|name| attribute(tag, name))
-            .flat_map(str::split_whitespace)
-        {
-            assert!(ids.contains(name), "{tag} refers to {name}");
-        }
-    }
-    for href in tags
-        .iter()
-        .filter_map(|tag| attribute(tag, "href")?.strip_prefix('#'))
-    {
-        assert!(ids.contains(href), "a link leads to #{href}");
+        assert_sound(&html);
+        assert!(html.contains(title) && html.contains(&sentence), "{html}");
     }
 }
 
 #[test]
-fn every_control_has_a_name_for_people() {
-    let html = render();
-    let tags = tags(&html);
-    let labelled: BTreeSet<_> = tags
-        .iter()
-        .filter_map(|tag| attribute(tag, "for"))
-        .collect();
-    for tag in &tags {
-        assert_ne!(attribute(tag, "aria-label"), Some(""), "{tag}");
-        let control = ["input ", "select ", "textarea "]
-            .iter()
-            .any(|start| tag.starts_with(start));
-        if control && attribute(tag, "type") != Some("hidden") && !tag.contains("data-select-all") {
-            let named = attribute(tag, "id").is_some_and(|id| labelled.contains(id))
-                || tag.contains(" aria-label=");
-            assert!(named, "{tag} has no label");
-        }
-    }
-}
-
-#[test]
-fn every_post_carries_the_token() {
-    let html = render();
-    for form in html
-        .split("<form")
-        .skip(1)
-        .filter(|form| form.split('>').next().unwrap().contains("method=\"post\""))
-    {
-        assert!(
-            form.split("</form>")
-                .next()
-                .unwrap()
-                .contains("name=\"csrf\" value=\"a-token\""),
-            "{form}"
-        );
-    }
-}
-
-#[test]
-fn secrets_and_passwords_are_never_filled_in() {
-    let html = render();
-    for tag in tags(&html)
-        .into_iter()
-        .filter(|tag| attribute(tag, "type") == Some("password"))
-    {
-        assert_eq!(attribute(tag, "value"), None, "{tag}");
-    }
+fn the_document_has_the_pages_title() {
+    assert!(styleguide().contains("<title>Styleguide · Signpost</title>"));
 }
 
 #[test]
 fn the_menu_holds_its_links_and_the_way_out() {
-    let html = render();
+    let html = styleguide();
     let menu = html
         .split("aria-label=\"Main\"")
         .nth(1)
@@ -184,19 +78,64 @@ fn the_menu_holds_its_links_and_the_way_out() {
 }
 
 #[test]
-fn the_practice_tenant_is_named_on_the_page() {
-    assert!(render().contains("Practice tenant."));
+fn the_theme_is_printed_by_the_server() {
+    let dark = render(
+        Frame {
+            theme: Theme::Dark,
+            ..frame()
+        },
+        || view! { <Styleguide /> },
+    );
+    assert!(dark.contains("data-theme=\"dark\""));
+    assert!(
+        tags(&styleguide())
+            .iter()
+            .all(|tag| !tag.contains("data-theme"))
+    );
 }
 
 #[test]
-fn results_of_a_post_are_told_as_status() {
-    let html = render();
-    let before = html.split("User created.").next().unwrap();
-    assert!(
-        before
-            .rsplit("<div")
-            .nth(1)
-            .unwrap()
-            .contains("role=\"status\"")
+fn the_practice_tenant_and_what_is_stopped_are_named_above_every_page() {
+    let stopped = Banner {
+        tone: Tone::Bad,
+        text: "Microsoft 365 is stopped.".into(),
+        link: None,
+    };
+    let html = render(
+        Frame {
+            practice: true,
+            banners: vec![stopped],
+            ..frame()
+        },
+        || view! { <Styleguide /> },
     );
+    let top = html.split("<main").next().unwrap();
+    assert!(top.contains("Practice tenant.") && top.contains("Microsoft 365 is stopped."));
+    assert!(!styleguide().contains("Practice tenant."));
+}
+
+#[test]
+fn a_good_result_is_told_as_status_and_a_bad_one_as_alert() {
+    for (tone, role) in [(Tone::Ok, "status"), (Tone::Bad, "alert")] {
+        let flash = Flash {
+            tone,
+            title: "It is so.".into(),
+            detail: "Thus.".into(),
+        };
+        let html = render(
+            Frame {
+                notices: vec![flash],
+                ..frame()
+            },
+            || view! { <Styleguide /> },
+        );
+        let before = html.split("It is so.").next().unwrap();
+        assert!(
+            before
+                .rsplit("<div")
+                .nth(1)
+                .unwrap()
+                .contains(&format!("role=\"{role}\""))
+        );
+    }
 }

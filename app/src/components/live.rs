@@ -1,0 +1,44 @@
+//! What is under way, followed without reloading: `behaviours/live-run.js` replaces elements by HTML that the server
+//! renders and sends as events. Without a script the page reloads itself.
+
+use leptos::prelude::*;
+
+/// Seconds between two reloads of a page without a script.
+const RELOAD: &str = "5";
+
+/// Follows `events` while something is under way. Children hold the parts that change, each with an id, and one
+/// [`LiveStatus`].
+///
+/// The server sends three kinds of events: `fragment` (HTML; each element in it replaces the one with its id),
+/// `status` (words for the [`LiveStatus`], told at most every five seconds) and `done`, which ends it.
+#[component]
+pub fn Live(
+    /// Where the events come from; nothing once it is over.
+    #[prop(default = None, into)]
+    events: Option<String>,
+    children: Children,
+) -> impl IntoView {
+    let reload = events.is_some().then(|| {
+        view! {
+            <noscript>
+                <meta http-equiv="refresh" content=RELOAD />
+            </noscript>
+        }
+    });
+    view! {
+        {reload}
+        <div class="stack" data-live-run=events>
+            {children()}
+        </div>
+    }
+}
+
+/// The state in words, told politely when it changes.
+#[component]
+pub fn LiveStatus(children: Children) -> impl IntoView {
+    view! {
+        <p role="status" data-live-status>
+            {children()}
+        </p>
+    }
+}
