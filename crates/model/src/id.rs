@@ -77,6 +77,8 @@ ids! {
     ActionId,
     /// What an account held before a removal.
     SnapshotId,
+    /// A key that signs an application's sign-in.
+    SigningKeyId,
     /// One uploaded CSV file.
     ImportId,
     /// One event of the audit trail.

@@ -27,7 +27,7 @@ pub use connection::{Cloud, ConnectionState};
 pub use directory::{Attribute, Group, Profile, Source, SourceAnchor, User};
 pub use id::{
     ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, OperatorId,
-    RunId, SessionKey, SnapshotId, UserId,
+    RunId, SessionKey, SigningKeyId, SnapshotId, UserId,
 };
 pub use observation::{KnownAccount, Observation, ObservedLicense};
 pub use operator::{Operator, Role};

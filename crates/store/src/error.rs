@@ -153,6 +153,16 @@ constraints! {
     GroupName = "groups_name_key", "groups.name_folded";
     /// A user is in a group already.
     Membership = "memberships_pkey", "memberships.group_id, memberships.user_id";
+    /// Two applications with one name.
+    ApplicationName = "applications_name_key", "applications.name_folded";
+    /// A user or group has the application already.
+    Assignment = "assignments_application_principal_key", "assignments.application_id, assignments.principal_kind, assignments.principal_id";
+    /// An account is linked with another user.
+    LinkedAccount = "links_application_object_key", "links.application_id, links.object_id";
+    /// The same run waits already.
+    QueuedRun = "runs_queued_key", "runs.application_id, runs.scope, runs.mode, runs.only_user";
+    /// Another run works on the tenant.
+    ActiveRun = "runs_active_key", "runs.application_id";
     /// Two events of the audit trail with one number.
     AuditSequence = "audit_events_pkey", "audit_events.sequence";
 }

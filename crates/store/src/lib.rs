@@ -3,22 +3,31 @@
 //! Nothing here reads a clock or draws random numbers: `now` and `random` are arguments. Rows are
 //! private and are converted at the edge; constraint violations become values ([`Constraint`]).
 
+pub mod applications;
+pub mod assignments;
 pub mod audit;
+pub mod connections;
 pub mod database;
 pub mod error;
 pub mod factors;
+pub mod licenses;
 pub mod operators;
 pub mod paging;
+pub mod policies;
 pub mod provisioning;
+pub mod scope;
 pub mod sealing;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
+pub mod signing_keys;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttles;
 pub mod token;
 
+#[cfg(test)]
+mod fixtures;
 mod rows;
 mod statement;
 

@@ -20,6 +20,17 @@ pub struct Page<T> {
     pub previous: Option<Cursor>,
 }
 
+impl<T> Page<T> {
+    /// The page with every item made into another.
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(make).collect(),
+            next: self.next,
+            previous: self.previous,
+        }
+    }
+}
+
 /// Which page is wanted.
 #[derive(Debug, Clone)]
 pub struct PageRequest {

@@ -1,0 +1,154 @@
+//! Products of the tenant as last read, and which of them an application grants to whom.
+
+use serde_json::json;
+use signpost_model::license::{Grant, Product};
+use signpost_model::{ApplicationId, Author, GrantId, GroupId, Random, Timestamp};
+use sqlx::AnyConnection;
+
+use crate::provisioning::settings_changed;
+use crate::rows::{TableRow, to_json};
+use crate::{Result, Write};
+
+/// A license that an application is to grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct NewGrant {
+    pub sku_id: String,
+    /// `None`: everyone who has the application.
+    pub group_id: Option<GroupId>,
+    pub disabled_plans: Vec<String>,
+}
+
+/// The products of the tenant, in the order in which they were read.
+pub async fn list_products(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+) -> Result<Vec<Product>> {
+    let rows = sqlx::query(
+        "select sku_id, body from products where application_id = $1 order by position, sku_id",
+    )
+    .bind(application.to_string())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| TableRow::new("products", row).json("body"))
+        .collect()
+}
+
+/// Replaces the products by what was read now. Who waits for a seat is looked at again as soon as
+/// one appears.
+pub async fn set_products(
+    tx: &mut Write,
+    application: ApplicationId,
+    products: &[Product],
+) -> Result<()> {
+    let before = list_products(tx, application).await?;
+    if before == products {
+        return Ok(());
+    }
+    sqlx::query("delete from products where application_id = $1")
+        .bind(application.to_string())
+        .execute(&mut **tx)
+        .await?;
+    for (position, product) in (0i64..).zip(products) {
+        sqlx::query(
+            "insert into products (application_id, sku_id, body, position) values ($1, $2, $3, $4)",
+        )
+        .bind(application.to_string())
+        .bind(&product.sku_id)
+        .bind(to_json(product)?)
+        .bind(position)
+        .execute(&mut **tx)
+        .await?;
+    }
+    let free = |list: &[Product], sku: &str| {
+        list.iter()
+            .find(|product| product.sku_id == sku)
+            .map_or(0, |product| product.seats.free())
+    };
+    let appeared = products
+        .iter()
+        .any(|p| p.seats.free() > 0 && p.seats.free() > free(&before, &p.sku_id));
+    if appeared {
+        sqlx::query(
+            "update provisioning set revision = revision + 1
+             where application_id = $1 and last_outcome like '%\"no_seats\"%'",
+        )
+        .bind(application.to_string())
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What the application grants, in the operator's order.
+pub async fn list_grants(db: &mut AnyConnection, application: ApplicationId) -> Result<Vec<Grant>> {
+    let rows = sqlx::query(
+        "select id, application_id, sku_id, group_id, disabled_plans from grants
+         where application_id = $1 order by position, id",
+    )
+    .bind(application.to_string())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let columns = TableRow::new("grants", row);
+            let group = columns.text("group_id")?;
+            Ok(Grant {
+                id: columns.parsed("id")?,
+                application_id: columns.parsed("application_id")?,
+                sku_id: columns.text("sku_id")?,
+                group_id: if group.is_empty() {
+                    None
+                } else {
+                    Some(columns.parsed("group_id")?)
+                },
+                disabled_plans: columns.json("disabled_plans")?,
+            })
+        })
+        .collect()
+}
+
+/// Sets what the application grants. The same grants again change nothing.
+pub async fn set_grants(
+    tx: &mut Write,
+    random: &dyn Random,
+    application: ApplicationId,
+    grants: &[NewGrant],
+    by: &Author,
+    now: Timestamp,
+) -> Result<()> {
+    let before: Vec<_> = list_grants(tx, application)
+        .await?
+        .into_iter()
+        .map(|grant| NewGrant {
+            sku_id: grant.sku_id,
+            group_id: grant.group_id,
+            disabled_plans: grant.disabled_plans,
+        })
+        .collect();
+    if before == grants {
+        return Ok(());
+    }
+    sqlx::query("delete from grants where application_id = $1")
+        .bind(application.to_string())
+        .execute(&mut **tx)
+        .await?;
+    for (position, grant) in (0i64..).zip(grants) {
+        sqlx::query(
+            "insert into grants (id, application_id, sku_id, group_id, disabled_plans, position)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (application_id, sku_id, group_id) do nothing",
+        )
+        .bind(GrantId::mint(now, random).to_string())
+        .bind(application.to_string())
+        .bind(&grant.sku_id)
+        .bind(grant.group_id.map(|id| id.to_string()).unwrap_or_default())
+        .bind(to_json(&grant.disabled_plans)?)
+        .bind(position)
+        .execute(&mut **tx)
+        .await?;
+    }
+    let (before, after) = (json!({ "grants": before }), json!({ "grants": grants }));
+    let action = "licenses.changed";
+    settings_changed(tx, application, action, Some(before), Some(after), by, now).await
+}
