@@ -15,7 +15,7 @@ use crate::gate::Gate;
 use crate::ids::{ClientId, TenantId};
 use crate::observe::{Observer, Unobserved};
 use crate::request::{Request, Target};
-use crate::route;
+use crate::route::{self, Method};
 use crate::sender::Sender;
 use crate::throttle::{Priority, Quota, TenantSize, Throttle, Usage};
 use crate::token::{Claims, Token, Tokens};
@@ -280,6 +280,8 @@ impl Client {
 
     async fn try_once(&self, request: &Request, call: Call, tried: u32) -> Result<Tried, Error> {
         let url = self.url(request, call)?;
+        // Whoever waits for the first token waits for it together, and outside the queue.
+        self.token().await?;
         let _pass = match self.priority {
             Priority::Background => Some(self.inner.gate.enter().await),
             Priority::Interactive => None,
@@ -340,10 +342,16 @@ impl Client {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let body = request.body.as_ref().map(|body| {
+        if request.body.is_some() {
             put(&mut headers, "content-type", "application/json");
-            body.to_string().into_bytes()
-        });
+        } else if call.route.method == Method::Post {
+            // An action without arguments still needs a length, or a front end may refuse it.
+            put(&mut headers, "content-length", "0");
+        }
+        let body = request
+            .body
+            .as_ref()
+            .map(|body| body.to_string().into_bytes());
         Outgoing {
             method: call.route.method.as_http(),
             url,

@@ -174,3 +174,83 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
             .windows(needle.len())
             .any(|window| window == needle)
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A self-signed certificate, its private key, and its public key as PKCS#1.
+    fn certificate() -> (String, SecretText, Vec<u8>) {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["signpost.example".to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let public = KeyPair::from_pkcs8(key.serialized_der())
+            .unwrap()
+            .public_key()
+            .as_ref()
+            .to_vec();
+        (pem, SecretText::new(key.serialize_pem()), public)
+    }
+
+    fn decode(part: &str) -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn assertion_is_signed_with_ps256_and_names_certificate_client_and_audience() {
+        let (pem, key, public) = certificate();
+        let credential = CertificateCredential::from_pem(&pem, &key).unwrap();
+        let audience = "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token";
+        let jwt = credential
+            .assert(&Assertion {
+                audience,
+                client: ClientId::new(Uuid::from_u128(7)),
+                now_ms: 1_788_250_530_999,
+                id: Uuid::from_u128(9),
+            })
+            .unwrap();
+        let (signed, signature) = jwt.rsplit_once('.').unwrap();
+        let (header, claims) = signed.split_once('.').unwrap();
+        let der = pem_section(&pem, "CERTIFICATE").unwrap();
+        let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &der));
+        assert_eq!(
+            decode(header),
+            json!({"alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint})
+        );
+        let client = "00000000-0000-0000-0000-000000000007";
+        assert_eq!(
+            decode(claims),
+            json!({"aud": audience, "iss": client, "sub": client,
+                "jti": "00000000-0000-0000-0000-000000000009",
+                "nbf": 1_788_250_530, "iat": 1_788_250_530, "exp": 1_788_250_830})
+        );
+        UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, public)
+            .verify(
+                signed.as_bytes(),
+                &URL_SAFE_NO_PAD.decode(signature).unwrap(),
+            )
+            .unwrap();
+    }
+
+    #[test]
+    fn key_of_another_certificate_is_refused_and_never_shown() {
+        let (pem, key, _) = certificate();
+        let (_, other, _) = certificate();
+        let refused = |pem: &str, key| CertificateCredential::from_pem(pem, key).unwrap_err();
+        assert_eq!(refused(&pem, &other), InvalidCertificate::KeyOfAnother);
+        assert_eq!(refused("nothing", &key), InvalidCertificate::NoCertificate);
+        assert_eq!(
+            refused(&pem, &SecretText::new("nothing")),
+            InvalidCertificate::NoKey
+        );
+        let credential = CertificateCredential::from_pem(&pem, &key).unwrap();
+        let shown = format!("{:?}", Credential::Certificate(credential.clone()));
+        assert!(
+            shown.contains(credential.thumbprint()) && shown.len() < 120,
+            "{shown}"
+        );
+    }
+}
