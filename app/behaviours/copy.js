@@ -11,7 +11,7 @@ const copy = async (source) => {
 const say = (button, words) => {
   const word = button.querySelector("[data-copy-word]");
   button.announcement ??= button.parentElement.appendChild(
-    Object.assign(document.createElement("output"), { className: "hidden-words" }),
+    Object.assign(document.createElement("span"), { className: "hidden-words", ariaLive: "polite" }),
   );
   word.textContent = words;
   button.announcement.textContent = words;
@@ -25,5 +25,9 @@ const say = (button, words) => {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   const source = button && document.getElementById(button.dataset.copy);
-  if (source) copy(source).then(() => say(button, "Copied"), () => say(button, "Not copied"));
+  if (source)
+    copy(source).then(
+      () => say(button, "Copied"),
+      () => say(button, "Not copied"),
+    );
 });

@@ -1,6 +1,7 @@
 // A filter applies as soon as a choice changes, and leaves empty values out of the URL.
 document.addEventListener("change", (event) => {
-  if (event.target.matches("[data-filter] :is(select, [type=checkbox], [type=radio])")) event.target.form.requestSubmit();
+  if (event.target.matches("[data-filter] :is(select, [type=checkbox], [type=radio])"))
+    event.target.form.requestSubmit();
 });
 
 document.addEventListener("formdata", (event) => {

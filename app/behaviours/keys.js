@@ -1,5 +1,6 @@
 // Single keys, unless someone types or has turned them off: `/` searches, `?` lists the keys.
-const typing = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+const typing = (element) =>
+  element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;

@@ -26,7 +26,7 @@ pub fn BulkBar(
                 {every}
             </label>
             {matching.map(|label| view! { <CheckBox name="all_matching" label=label /> })}
-            <output class="strong num" data-selected-count data-needs-script></output>
+            <span class="strong num" aria-live="polite" data-selected-count data-needs-script></span>
             <span class="push row">{children()}</span>
         </div>
     }

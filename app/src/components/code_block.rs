@@ -12,7 +12,7 @@ pub fn CodeBlock(
     /// Unique on its page.
     #[prop(into)]
     id: String,
-    /// The region's name.
+    /// Its name. A group, not a region: pages name their own regions.
     #[prop(into)]
     label: String,
     #[prop(into)] code: String,
@@ -32,7 +32,7 @@ pub fn CodeBlock(
                         }
                     })}
             </div>
-            <pre id=id tabindex="0" role="region" aria-label=label>
+            <pre id=id tabindex="0" role="group" aria-label=label>
                 {code}
             </pre>
         </div>

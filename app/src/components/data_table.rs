@@ -1,4 +1,4 @@
-//! Tables: a caption, heads that sort by links, a region that scrolls by keyboard on its own.
+//! Tables: a caption, heads that sort by links, a frame that scrolls by keyboard on its own.
 
 use leptos::prelude::*;
 
@@ -94,7 +94,7 @@ pub enum Narrow {
 /// The table around rows of `<tr>`: the first cell of a row is `<th scope="row">`, numbers have the class `end`.
 #[component]
 pub fn DataTable(
-    /// What the table holds; its region is called so too.
+    /// What the table holds; the frame is called so too. A group, not a region: pages name their own regions.
     #[prop(into)]
     caption: String,
     columns: Vec<Column>,
@@ -108,7 +108,7 @@ pub fn DataTable(
     let label = format!("Table: {caption}");
     let heads = columns.into_iter().map(Column::head).collect_view();
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=label>
+        <div class="scroll" tabindex="0" role="group" aria-label=label>
             <table class=class>
                 <caption class="hidden-words">{caption}</caption>
                 <thead>

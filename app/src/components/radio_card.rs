@@ -17,9 +17,16 @@ pub fn RadioGroup(
 ) -> impl IntoView {
     let ids = FieldIds::of(&name);
     let described_by = ids.described_by(hint.is_some(), error.is_some());
+    let legend = format!("{name}-legend");
     view! {
-        <fieldset class="choices" role="radiogroup" id=field_id(&name) aria-describedby=described_by>
-            <legend>{label}</legend>
+        <fieldset
+            class="choices"
+            role="radiogroup"
+            id=field_id(&name)
+            aria-labelledby=legend.clone()
+            aria-describedby=described_by
+        >
+            <legend id=legend.clone()>{label}</legend>
             {ids.error(error)}
             {ids.hint(hint)}
             {children()}

@@ -130,7 +130,7 @@ fn Results() -> impl IntoView {
                 <Notice tone=Tone::Bad urgency=Urgency::Alert title="Microsoft does not accept the client secret.">
                     "It was not saved. Create a new secret in the app registration and paste its Value here."
                     <Expander summary="Details for support">
-                        <pre tabindex="0" role="region" aria-label="Error details">
+                        <pre tabindex="0" role="group" aria-label="Error details">
                             "AADSTS7000215, 14:02:11 UTC"
                         </pre>
                     </Expander>
