@@ -15,13 +15,13 @@ macro_rules! account {
             pub id: ObjectId,
             $($(#[$doc])* #[serde(rename = $name, default)] pub $field: Option<$kind>,)*
             /// Business phone numbers; Graph keeps at most one.
-            #[serde(rename = "businessPhones", default, deserialize_with = "null_as_empty")]
+            #[serde(rename = "businessPhones", default, deserialize_with = "null_as_default")]
             pub business_phones: Vec<String>,
             /// Every license the account has, given directly or by a group.
-            #[serde(rename = "assignedLicenses", default, deserialize_with = "null_as_empty")]
+            #[serde(rename = "assignedLicenses", default, deserialize_with = "null_as_default")]
             pub assigned_licenses: Vec<AssignedLicense>,
             /// Where each license comes from, and whether it works.
-            #[serde(rename = "licenseAssignmentStates", default, deserialize_with = "null_as_empty")]
+            #[serde(rename = "licenseAssignmentStates", default, deserialize_with = "null_as_default")]
             pub license_states: Vec<LicenseState>,
             /// The manager, when the read asked for it and there is one.
             #[serde(default)]
@@ -187,7 +187,7 @@ pub struct AssignedLicense {
     /// The product.
     pub sku_id: SkuId,
     /// Its service plans that are switched off.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub disabled_plans: Vec<PlanId>,
 }
 
@@ -198,17 +198,34 @@ pub struct LicenseState {
     /// The product.
     pub sku_id: SkuId,
     /// Its service plans that are switched off.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub disabled_plans: Vec<PlanId>,
     /// The group it comes from; `None` when it was given directly.
     #[serde(default, deserialize_with = "empty_as_none")]
     pub assigned_by_group: Option<ObjectId>,
-    /// `Active`, `ActiveWithError`, `Disabled` or `Error`.
-    #[serde(default)]
-    pub state: Option<String>,
+    /// How it stands.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub state: AssignmentState,
     /// What is wrong with it.
     #[serde(default)]
     pub error: LicenseFault,
+}
+
+/// How a license of an account stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+pub enum AssignmentState {
+    /// Works.
+    Active,
+    /// Works, though something about it does not.
+    ActiveWithError,
+    /// Switched off.
+    Disabled,
+    /// Does not work.
+    Error,
+    /// A state this client does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why a license does not work.
@@ -254,11 +271,11 @@ fn replace<T>(change: Change<Vec<T>>, slot: &mut Vec<T>) {
     }
 }
 
-/// Graph writes an absent collection as `[]`, as `null`, or not at all.
-pub(crate) fn null_as_empty<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+/// Graph writes what is absent as `null`, as an empty collection, or not at all.
+pub(crate) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
-    T: Deserialize<'de>,
+    T: Default + Deserialize<'de>,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

@@ -359,9 +359,8 @@ impl Complaint {
         }
         match status {
             403 if code != "Directory_QuotaExceeded" => {
-                let suffices = |p: &&str| granted.iter().any(|g| g == p);
-                let is_granted = route.permissions.iter().any(suffices);
-                let missing = route.permissions.first().copied().filter(|_| !is_granted);
+                let least = route.permissions.first().copied();
+                let missing = least.filter(|_| !route.is_allowed_by(granted));
                 ErrorKind::Forbidden {
                     missing,
                     code,

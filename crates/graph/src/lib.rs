@@ -32,6 +32,7 @@ mod clock;
 mod cloud;
 mod credential;
 mod error;
+mod federation;
 mod gate;
 mod ids;
 mod observe;
@@ -52,8 +53,8 @@ mod transport;
 mod write;
 
 pub use account::{
-    Account, AccountChange, AssignedLicense, LicenseFault, LicenseState, Reference,
-    ReferenceChange, Removed, RemovedReason,
+    Account, AccountChange, AssignedLicense, AssignmentState, LicenseFault, LicenseState,
+    Reference, ReferenceChange, Removed, RemovedReason,
 };
 pub use batch::PARTS_PER_BATCH;
 pub use change::Change;
@@ -62,6 +63,7 @@ pub use clock::{Clock, SystemClock};
 pub use cloud::Cloud;
 pub use credential::{CertificateCredential, Credential, InvalidCertificate};
 pub use error::{Call, Error, ErrorKind, Phase, Rejection};
+pub use federation::{FederatedMfa, FederationConfiguration, FederationProtocol, PromptLogin};
 pub use ids::{ClientId, DomainName, InvalidId, ObjectId, PlanId, SkuId, TenantId};
 pub use observe::{Observation, Observer, Unobserved};
 pub use page::{DeltaLink, DeltaPage, DeltaPages, DeltaStart, Pages};
@@ -73,7 +75,7 @@ pub use retry::{backoff, parse_retry_after};
 pub use route::{Cost, Method, ROUTES, Route};
 pub use secret::SecretText;
 pub use tenant::{
-    AuthenticationType, DirectoryRole, Domain, FederationConfiguration, Group, GroupChange,
+    AppliesTo, AuthenticationType, CapabilityStatus, DirectoryRole, Domain, Group, GroupChange,
     LicenseDetail, Member, MemberKind, Organization, PrepaidUnits, RegisteredCertificate,
     RegisteredSecret, Registration, RoleHolder, SecurityDefaults, ServicePlan, SubscribedSku,
 };

@@ -7,13 +7,14 @@ use serde::Deserialize;
 use crate::account::{Account, AccountChange, SELECT};
 use crate::client::Client;
 use crate::error::{Error, absent_as_none};
+use crate::federation::FederationConfiguration;
 use crate::ids::{ClientId, DomainName, ObjectId};
 use crate::page::{DeltaPages, DeltaStart, Pages, RawPage};
 use crate::request::{Request, literal, with_query};
 use crate::route::{self, Route};
 use crate::tenant::{
-    DirectoryRole, Domain, FederationConfiguration, GROUP_SELECT, Group, GroupChange,
-    LicenseDetail, Member, Organization, Registration, RoleHolder, SecurityDefaults, SubscribedSku,
+    DirectoryRole, Domain, GROUP_SELECT, Group, GroupChange, LicenseDetail, Member, Organization,
+    Registration, RoleHolder, SecurityDefaults, SubscribedSku,
 };
 
 /// How much of each account a list reads.

@@ -105,6 +105,14 @@ impl Route {
         self.method != Method::Get && self.template != TOKEN.template
     }
 
+    /// Whether one of the `granted` permissions suffices for this call.
+    pub fn is_allowed_by(&self, granted: &[String]) -> bool {
+        self.permissions.is_empty()
+            || granted
+                .iter()
+                .any(|name| self.permissions.contains(&name.as_str()))
+    }
+
     pub(crate) fn cost(&self) -> Cost {
         Cost {
             units: self.units,

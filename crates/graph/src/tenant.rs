@@ -1,12 +1,13 @@
-//! What a tenant is and has: organization, domains, products, groups, roles, federation.
+//! What a tenant is and has: organization, domains, products, groups, roles.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::account::{AssignedLicense, ReferenceChange, Removed, null_as_empty};
+use crate::account::{AssignedLicense, ReferenceChange, Removed, null_as_default};
 use crate::change::Change;
 use crate::ids::{ObjectId, PlanId, SkuId};
+use crate::secret::SecretText;
 
 /// The tenant itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -68,20 +69,20 @@ pub struct SubscribedSku {
     pub sku_id: SkuId,
     /// Its part number, such as `ENTERPRISEPACK`.
     pub sku_part_number: String,
-    /// `Enabled`, `Warning`, `Suspended`, `Deleted` or `LockedOut`.
-    #[serde(default)]
-    pub capability_status: Option<String>,
-    /// `User` or `Company`.
-    #[serde(default)]
-    pub applies_to: Option<String>,
+    /// State of the subscription.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub capability_status: CapabilityStatus,
+    /// Whom it can be given to.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub applies_to: AppliesTo,
     /// Seats in use.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub consumed_units: i64,
     /// Seats bought.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub prepaid_units: PrepaidUnits,
     /// What is in it.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub service_plans: Vec<ServicePlan>,
 }
 
@@ -93,12 +94,41 @@ impl SubscribedSku {
 
     /// Whether it can be assigned to users at all.
     pub fn is_assignable(&self) -> bool {
-        self.applies_to.as_deref() == Some("User")
-            && matches!(
-                self.capability_status.as_deref(),
-                Some("Enabled" | "Warning")
-            )
+        let usable = [CapabilityStatus::Enabled, CapabilityStatus::Warning];
+        self.applies_to == AppliesTo::User && usable.contains(&self.capability_status)
     }
+}
+
+/// State of a subscription.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+pub enum CapabilityStatus {
+    /// In order.
+    Enabled,
+    /// Expired, in grace.
+    Warning,
+    /// Cancelled.
+    Suspended,
+    /// Gone.
+    Deleted,
+    /// Cancelled by the customer.
+    LockedOut,
+    /// A state this client does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Whom a product or a plan can be given to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+pub enum AppliesTo {
+    /// Users, one by one.
+    User,
+    /// The whole tenant.
+    Company,
+    /// Something this client does not know.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 /// Seats by state of the subscription.
@@ -124,9 +154,9 @@ pub struct ServicePlan {
     /// Its name, such as `EXCHANGE_S_ENTERPRISE`.
     #[serde(default)]
     pub service_plan_name: Option<String>,
-    /// `User` or `Company`.
-    #[serde(default)]
-    pub applies_to: Option<String>,
+    /// Whom it can be given to; plans of the whole tenant cannot be switched off.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub applies_to: AppliesTo,
     /// `Success`, `Disabled`, `PendingInput` and so on.
     #[serde(default)]
     pub provisioning_status: Option<String>,
@@ -142,7 +172,7 @@ pub struct LicenseDetail {
     #[serde(default)]
     pub sku_part_number: Option<String>,
     /// Its plans.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub service_plans: Vec<ServicePlan>,
 }
 
@@ -157,12 +187,29 @@ pub struct Registration {
     #[serde(
         rename = "passwordCredentials",
         default,
-        deserialize_with = "null_as_empty"
+        deserialize_with = "null_as_default"
     )]
     pub secrets: Vec<RegisteredSecret>,
     /// Its certificates.
-    #[serde(rename = "keyCredentials", default, deserialize_with = "null_as_empty")]
+    #[serde(
+        rename = "keyCredentials",
+        default,
+        deserialize_with = "null_as_default"
+    )]
     pub certificates: Vec<RegisteredCertificate>,
+}
+
+impl Registration {
+    /// When `secret` ends. Entra shows only the first characters of a value: if they fit several
+    /// secrets, the earliest end counts.
+    pub fn secret_ends_at(&self, secret: &SecretText) -> Option<Timestamp> {
+        let fits = |hint: &str| !hint.is_empty() && secret.expose().starts_with(hint);
+        let own = self
+            .secrets
+            .iter()
+            .filter(|s| s.hint.as_deref().is_some_and(fits));
+        own.filter_map(|s| s.ends_at).min()
+    }
 }
 
 /// A secret as the registration lists it: never the value.
@@ -268,7 +315,7 @@ pub struct Group {
     #[serde(default)]
     pub security_enabled: Option<bool>,
     /// `Unified`, `DynamicMembership`.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub group_types: Vec<String>,
     /// Whether it is synchronised from another directory.
     #[serde(default)]
@@ -277,7 +324,7 @@ pub struct Group {
     #[serde(default)]
     pub is_assignable_to_role: Option<bool>,
     /// Licenses its members inherit.
-    #[serde(default, deserialize_with = "null_as_empty")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub assigned_licenses: Vec<AssignedLicense>,
 }
 
@@ -311,55 +358,6 @@ pub struct GroupChange {
     pub members: Vec<ReferenceChange>,
 }
 
-/// How a federated domain signs its users in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FederationConfiguration {
-    /// Made by the server.
-    #[serde(skip_serializing, default)]
-    pub id: Option<Uuid>,
-    /// Shown name of the identity provider.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub display_name: Option<String>,
-    /// Equal to the issuer of the assertions, and unique in the tenant.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub issuer_uri: Option<String>,
-    /// Where browsers sign in.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub passive_sign_in_uri: Option<String>,
-    /// Where rich clients sign in.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub active_sign_in_uri: Option<String>,
-    /// Where browsers sign out.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub sign_out_uri: Option<String>,
-    /// WS-Trust metadata.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub metadata_exchange_uri: Option<String>,
-    /// `wsFed` or `saml`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub preferred_authentication_protocol: Option<String>,
-    /// Base64 DER of the certificate that signs. Without it Graph breaks the domain (500, yet
-    /// federated), so [`crate::Write::CreateFederation`] takes it apart from the rest.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub signing_certificate: Option<String>,
-    /// Base64 DER of the certificate that will sign next.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next_signing_certificate: Option<String>,
-    /// Whose multi-factor authentication counts.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub federated_idp_mfa_behavior: Option<String>,
-    /// What happens to a demand for a fresh sign-in.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub prompt_login_behavior: Option<String>,
-    /// Whether Microsoft signs its requests.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub is_signed_authentication_request_required: Option<bool>,
-    /// Where users reset their password.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub password_reset_uri: Option<String>,
-}
-
 /// The tenant's security defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -386,6 +384,27 @@ mod tests {
         .unwrap();
         assert_eq!(sku.free_seats(), -3);
         assert!(sku.is_assignable());
+    }
+
+    #[test]
+    fn secret_is_recognised_by_its_hint_and_the_earliest_end_counts() {
+        let registration: Registration = serde_json::from_value(serde_json::json!({
+            "displayName": "Signpost", "keyCredentials": [],
+            "passwordCredentials": [
+                {"keyId": "d3b07384-d9a0-4c9b-8f3e-6f1c2a3b4c5d", "hint": "Ab1",
+                    "endDateTime": "2027-03-01T00:00:00Z", "secretText": null},
+                {"hint": "Ab1", "endDateTime": "2027-01-01T00:00:00Z"},
+                {"hint": "Zz9", "endDateTime": "2026-01-01T00:00:00Z"},
+                {"hint": null, "endDateTime": "2025-01-01T00:00:00Z"},
+            ],
+        }))
+        .unwrap();
+        let ends_at = |value| registration.secret_ends_at(&SecretText::new(value));
+        assert_eq!(
+            ends_at("Ab1~rest"),
+            Some("2027-01-01T00:00:00Z".parse().unwrap())
+        );
+        assert_eq!(ends_at("other"), None);
     }
 
     #[test]

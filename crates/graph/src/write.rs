@@ -5,11 +5,11 @@ use uuid::Uuid;
 
 use crate::client::{Client, decode};
 use crate::error::{Call, Error};
+use crate::federation::FederationConfiguration;
 use crate::ids::{DomainName, ObjectId, SkuId};
 use crate::patch::{AccountPatch, GroupPatch, LicenseGrant, NewGroup, NewUser, to_json};
 use crate::request::Request;
 use crate::route::{self, Route};
-use crate::tenant::FederationConfiguration;
 use crate::transport::Answer;
 
 /// One change to the tenant.
