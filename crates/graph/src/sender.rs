@@ -81,25 +81,46 @@ impl Sender {
         sent
     }
 
-    /// How long to wait before try number `tried` (the first is 0), or `None` to give up.
+    /// How long to wait after `tried` tries, or `None` to give up.
     pub(crate) fn may_retry(
         &self,
         tried: u32,
         retry_after: Option<Duration>,
         priority: Priority,
     ) -> Option<Duration> {
+        let wait = self.delay(tried, retry_after);
+        self.permits(tried, wait, retry_after.is_some(), priority)
+            .then_some(wait)
+    }
+
+    /// A delay that grows with the tries, and is never less than what was asked for.
+    pub(crate) fn delay(&self, tried: u32, retry_after: Option<Duration>) -> Duration {
+        backoff(
+            tried.saturating_sub(1),
+            retry_after,
+            &mut *self.lock_random(),
+        )
+    }
+
+    /// Whether another try after `wait` is within the limits, and affordable if nobody `asked`
+    /// for it.
+    pub(crate) fn permits(
+        &self,
+        tried: u32,
+        wait: Duration,
+        asked: bool,
+        priority: Priority,
+    ) -> bool {
+        let Limits {
+            tries,
+            wait: longest,
+            ..
+        } = self.limits;
         let (tries, longest) = match priority {
-            Priority::Background => (self.limits.tries, self.limits.wait),
-            Priority::Interactive => (
-                self.limits.tries.min(INTERACTIVE_TRIES),
-                self.limits.wait.min(INTERACTIVE_WAIT),
-            ),
+            Priority::Background => (tries, longest),
+            Priority::Interactive => (tries.min(INTERACTIVE_TRIES), longest.min(INTERACTIVE_WAIT)),
         };
-        if tried >= tries || (retry_after.is_none() && !self.lock_budget().spend()) {
-            return None;
-        }
-        let wait = backoff(tried - 1, retry_after, &mut *self.lock_random());
-        (wait <= longest).then_some(wait)
+        tried < tries && wait <= longest && (asked || self.lock_budget().spend())
     }
 
     /// A fresh random id.

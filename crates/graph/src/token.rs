@@ -67,10 +67,19 @@ pub(crate) struct Tokens {
     client: ClientId,
     credential: Credential,
     current: Mutex<Option<Arc<Token>>>,
-    /// Held while a request is under way; remembers how the last one failed.
-    refresh: tokio::sync::Mutex<Option<Error>>,
+    /// Held while a request is under way.
+    last_failure: tokio::sync::Mutex<Option<Failure>>,
     /// Requests made so far, to tell who waited for one from who comes after it.
     fetches: AtomicU64,
+}
+
+/// How the last request failed, and when the next one may be made.
+#[derive(Clone, Debug)]
+struct Failure {
+    error: Error,
+    in_a_row: u32,
+    retry_at_ms: i64,
+    is_delay_asked: bool,
 }
 
 impl Tokens {
@@ -86,7 +95,7 @@ impl Tokens {
             client,
             credential,
             current: Mutex::default(),
-            refresh: tokio::sync::Mutex::default(),
+            last_failure: tokio::sync::Mutex::default(),
             fetches: AtomicU64::default(),
         }
     }
@@ -101,25 +110,18 @@ impl Tokens {
         if let Some(token) = self.fresh(sender) {
             return Ok(token);
         }
-        let error = match self
-            .exchange(sender, priority, |tokens| tokens.fresh(sender))
-            .await
-        {
-            Ok(token) => return Ok(token),
-            Err(error) => error,
-        };
+        let fresh = |tokens: &Self| tokens.fresh(sender);
         let now = sender.clock.now_ms();
-        match self
-            .held()
-            .filter(|token| error.is_retryable() && now < token.expires_ms)
-        {
-            Some(token) => {
-                token
-                    .renew_ms
-                    .store(now + RENEW_AGAIN_MS, Ordering::Relaxed);
-                Ok(token)
+        let Some(old) = self.held().filter(|token| now < token.expires_ms) else {
+            return self.exchange(sender, priority, fresh).await;
+        };
+        match self.exchange_once(sender, 0, fresh).await {
+            Ok(token) => Ok(token),
+            Err(failure) if failure.error.is_retryable() => {
+                old.renew_ms.store(now + RENEW_AGAIN_MS, Ordering::Relaxed);
+                Ok(old)
             }
-            None => Err(error),
+            Err(failure) => Err(failure.error),
         }
     }
 
@@ -150,69 +152,91 @@ impl Tokens {
         }
     }
 
-    /// One request at a time: whoever waited takes over what the one before got, good or bad.
     async fn exchange(
         &self,
         sender: &Sender,
         priority: Priority,
         usable: impl Fn(&Self) -> Option<Arc<Token>>,
     ) -> Result<Arc<Token>, Error> {
+        let mut tried = 0;
+        loop {
+            let failure = match self.exchange_once(sender, tried, &usable).await {
+                Ok(token) => return Ok(token),
+                Err(failure) => failure,
+            };
+            tried += 1;
+            let left = failure
+                .retry_at_ms
+                .saturating_sub(sender.clock.now_ms())
+                .max(0);
+            let wait = Duration::from_millis(left.unsigned_abs());
+            let goes_on = failure.error.is_retryable()
+                && sender.permits(tried, wait, failure.is_delay_asked, priority);
+            if !goes_on {
+                return Err(failure.error);
+            }
+            sender.clock.sleep(wait).await;
+        }
+    }
+
+    /// One request at a time: whoever waited for it takes over what it got, good or bad, and
+    /// nobody asks again before the delay after a failure is over.
+    async fn exchange_once(
+        &self,
+        sender: &Sender,
+        attempt: u32,
+        usable: impl Fn(&Self) -> Option<Arc<Token>>,
+    ) -> Result<Arc<Token>, Failure> {
         let before = self.fetches.load(Ordering::Acquire);
-        let mut failure = self.refresh.lock().await;
+        let mut last = self.last_failure.lock().await;
         if let Some(token) = usable(self) {
             return Ok(token);
         }
-        if self.fetches.load(Ordering::Acquire) != before
-            && let Some(error) = failure.as_ref()
+        let is_shared = self.fetches.load(Ordering::Acquire) != before;
+        let now_ms = sender.clock.now_ms();
+        let longest_ms = sender.limits.wait.as_millis() as i64;
+        if let Some(failure) = last.as_ref()
+            && (is_shared || (1..=longest_ms).contains(&(failure.retry_at_ms - now_ms)))
         {
-            return Err(error.clone());
+            return Err(failure.clone());
         }
-        let fetched = self.fetch(sender, priority).await;
+        let fetched = self.fetch(sender, attempt).await;
         self.fetches.fetch_add(1, Ordering::Release);
         match fetched {
             Ok(token) => {
                 let token = Arc::new(token);
                 self.hold(Arc::clone(&token));
-                *failure = None;
+                *last = None;
                 Ok(token)
             }
-            Err(error) => {
-                *failure = Some(error.clone());
-                Err(error)
+            Err((error, retry_after)) => {
+                let in_a_row = last.as_ref().map_or(0, |failure| failure.in_a_row) + 1;
+                let delay = if error.is_retryable() {
+                    sender.delay(in_a_row, retry_after)
+                } else {
+                    Duration::ZERO
+                };
+                let failure = Failure {
+                    error,
+                    in_a_row,
+                    retry_at_ms: sender.clock.now_ms() + delay.as_millis() as i64,
+                    is_delay_asked: retry_after.is_some(),
+                };
+                *last = Some(failure.clone());
+                Err(failure)
             }
         }
     }
 
-    async fn fetch(&self, sender: &Sender, priority: Priority) -> Result<Token, Error> {
-        let mut tried = 0;
-        loop {
-            let call = Call {
-                route: &TOKEN,
-                client_request_id: sender.mint_id(),
-            };
-            let (error, retry_after) = match self.fetch_once(sender, call, tried).await {
-                Ok(token) => return Ok(token),
-                Err(failed) => failed,
-            };
-            tried += 1;
-            let wait = if error.is_retryable() {
-                sender.may_retry(tried, retry_after, priority)
-            } else {
-                None
-            };
-            match wait {
-                Some(wait) => sender.clock.sleep(wait).await,
-                None => return Err(error),
-            }
-        }
-    }
-
-    async fn fetch_once(
+    async fn fetch(
         &self,
         sender: &Sender,
-        call: Call,
         attempt: u32,
     ) -> Result<Token, (Error, Option<Duration>)> {
+        let call = Call {
+            route: &TOKEN,
+            client_request_id: sender.mint_id(),
+        };
         let fail = |error: TokenError| Error::new(ErrorKind::Unauthorized(error), call, None);
         let outgoing = self
             .outgoing(sender, call)
