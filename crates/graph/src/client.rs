@@ -108,7 +108,7 @@ impl Client {
             limits,
             ..
         } = config;
-        let transport = Transport::new(&limits, &config.roots).map_err(SetupError)?;
+        let transport = Transport::new(&cloud, &limits, &config.roots).map_err(SetupError)?;
         let throttle = config.throttle.unwrap_or_else(|| {
             Throttle::new(Quota::documented(TenantSize::default()), clock.now_ms())
         });
@@ -414,12 +414,15 @@ pub(crate) fn token_refused(
 
 /// Reads JSON, and says where it is not what was promised.
 pub(crate) fn decode<T: DeserializeOwned>(answer: &Answer, call: Call) -> Result<T, Error> {
-    let mut json = serde_json::Deserializer::from_slice(&answer.body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let kind = ErrorKind::Decode {
-            path: error.path().to_string(),
-            problem: error.inner().to_string(),
+    // Keeping track of the path costs time on every page; only a broken one is read again for it.
+    serde_json::from_slice(&answer.body).or_else(|plain| {
+        let mut json = serde_json::Deserializer::from_slice(&answer.body);
+        let (path, problem) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
+            Err(error) => (error.path().to_string(), error.inner().to_string()),
+            // Well-formed, but something follows it.
+            Ok(_) => (".".to_owned(), plain.to_string()),
         };
-        Error::new(kind, call, answer.headers.request_id.clone())
+        let kind = ErrorKind::Decode { path, problem };
+        Err(Error::new(kind, call, answer.headers.request_id.clone()))
     })
 }

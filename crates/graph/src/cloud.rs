@@ -46,6 +46,19 @@ impl Cloud {
         }
     }
 
+    /// Whether Graph is on this very machine, where no proxy can reach it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self {
+            Self::Custom { graph, .. } => match graph.host() {
+                Some(url::Host::Domain(name)) => name == "localhost",
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                None => false,
+            },
+            _ => false,
+        }
+    }
+
     /// The scope that stands for every application permission granted for this Graph.
     pub fn scope(&self) -> String {
         format!("{}/.default", self.graph())

@@ -83,3 +83,53 @@ impl Drop for Pass<'_> {
         self.0.freed.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn limit(gate: &Gate) -> usize {
+        gate.lock().limit
+    }
+
+    #[test]
+    fn only_so_many_enter_and_a_freed_place_is_taken() {
+        let gate = Gate::new(2, 8);
+        let first = gate.enter().now_or_never().unwrap();
+        let _second = gate.enter().now_or_never().unwrap();
+        let mut third = Box::pin(gate.enter());
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(first);
+        assert!(third.now_or_never().is_some());
+    }
+
+    #[test]
+    fn refusal_halves_and_success_at_the_limit_adds_one() {
+        let gate = Gate::new(4, 5);
+        gate.halve();
+        assert_eq!(limit(&gate), 2);
+        let _both = (
+            gate.enter().now_or_never().unwrap(),
+            gate.enter().now_or_never().unwrap(),
+        );
+        gate.succeed();
+        gate.succeed();
+        assert_eq!(limit(&gate), 3);
+        for _ in 0..3 {
+            gate.halve();
+        }
+        assert_eq!(limit(&gate), 1);
+    }
+
+    #[test]
+    fn idle_successes_do_not_raise_the_limit() {
+        let gate = Gate::new(4, 8);
+        for _ in 0..100 {
+            drop(gate.enter().now_or_never().unwrap());
+            gate.succeed();
+        }
+        assert_eq!(limit(&gate), 4);
+    }
+}

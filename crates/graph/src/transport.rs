@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::cloud::Cloud;
 use crate::error::Phase;
 use crate::retry::parse_retry_after;
 use crate::throttle::Usage;
@@ -88,7 +89,11 @@ pub(crate) struct Lost {
 }
 
 impl Transport {
-    pub(crate) fn new(limits: &Limits, roots: &[Vec<u8>]) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(
+        cloud: &Cloud,
+        limits: &Limits,
+        roots: &[Vec<u8>],
+    ) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(limits.connect)
@@ -97,6 +102,9 @@ impl Transport {
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(limits.in_flight_most + 2)
             .gzip(true);
+        if cloud.is_loopback() {
+            builder = builder.no_proxy();
+        }
         for root in roots {
             builder = builder.tls_certs_merge([reqwest::Certificate::from_der(root)?]);
         }

@@ -287,6 +287,24 @@ async fn page_that_follows_itself_ends_the_list() {
 }
 
 #[tokio::test]
+async fn answer_of_the_wrong_shape_says_where_it_is_wrong() {
+    let page = json!({"value": [{"id": ADA}, {"id": ADA, "accountEnabled": "yes"}]});
+    let server = Server::start(in_turn(vec![Reply::json(200, page)])).await;
+    let (client, _) = server.client();
+    let error = client
+        .list_users(Selection::Properties)
+        .next()
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Decode { path, .. } if path == "value[1].accountEnabled"),
+        "{error}"
+    );
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn delta_ends_in_a_link_and_an_expired_one_says_read_everything() {
     let server = Server::start(|seen| {
         let host = seen.header("host").unwrap_or_default();
