@@ -325,6 +325,8 @@ const SQLITE_PRAGMAS: &[&str] = &[
     "pragma synchronous = full",
     "pragma foreign_keys = on",
     "pragma temp_store = memory",
+    // As on PostgreSQL; what is searched is folded already.
+    "pragma case_sensitive_like = on",
 ];
 
 #[cfg(test)]

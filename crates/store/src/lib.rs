@@ -10,7 +10,9 @@ pub mod connections;
 pub mod database;
 pub mod error;
 pub mod factors;
+pub mod groups;
 pub mod licenses;
+pub mod memberships;
 pub mod operators;
 pub mod paging;
 pub mod policies;
@@ -25,12 +27,16 @@ pub mod signing_keys;
 pub mod testing;
 pub mod throttles;
 pub mod token;
+pub mod users;
 
+mod counts;
 #[cfg(test)]
 mod fixtures;
+mod packed;
 mod rows;
 mod statement;
 
+pub use counts::Total;
 pub use database::{DatabaseSettings, Engine, Read, Store, Write};
 pub use error::{Constraint, Error, Result};
 pub use paging::{Cursor, Page, PageRequest};
