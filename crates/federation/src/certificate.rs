@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::KeyPair as _;
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyUsagePurpose, SerialNumber};
@@ -202,6 +203,21 @@ impl SigningKey {
     /// Whether the certificate belongs to this key.
     pub fn matches(&self, certificate: &Certificate) -> bool {
         self.pair.public_key().as_ref() == certificate.public_key
+    }
+
+    /// The RSA PKCS #1 signature with SHA-256. It needs no random numbers: the generator that the
+    /// library asks for serves other paddings.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair
+            .sign(
+                &RSA_PKCS1_SHA256,
+                &SystemRandom::new(),
+                message,
+                &mut signature,
+            )
+            .ok()
+            .map(|()| signature)
     }
 
     /// Makes the certificate of this key, signed by itself, for the tokens of a domain.

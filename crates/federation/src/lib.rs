@@ -1,13 +1,29 @@
-//! Federation of a domain with Microsoft 365: the certificate that signs, and the PowerShell that
-//! makes Microsoft trust it. No I/O, no clock.
+//! Federation of a domain with Microsoft 365: the identity provider's side of SAML 2.0 and
+//! WS-Federation, the certificate that signs, and the PowerShell that makes Microsoft trust it.
+//!
+//! No I/O, no clock: instants and random numbers are arguments.
 
 pub mod certificate;
+mod metadata;
+mod parameters;
 mod powershell;
+mod provider;
+pub mod saml;
 mod settings;
+mod signature;
+pub mod wsfed;
+mod xml;
 
 pub use certificate::{Certificate, CertificateProblem, SigningKey};
+pub use metadata::Endpoints;
+pub use parameters::ParameterProblem;
 pub use powershell::Script;
+pub use provider::{
+    Demands, IdentityProvider, IssueProblem, PostForm, RelyingParty, SignIn, Strength,
+};
 pub use settings::{
     FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol, SettingField,
     SettingProblem, SettingProblemKind,
 };
+pub use signature::{SignatureProblem, Signer};
+pub use xml::UnwritableText;
