@@ -415,7 +415,7 @@ pub(crate) fn token_refused(
 /// Reads JSON, and says where it is not what was promised.
 pub(crate) fn decode<T: DeserializeOwned>(answer: &Answer, call: Call) -> Result<T, Error> {
     // Keeping track of the path costs time on every page; only a broken one is read again for it.
-    serde_json::from_slice(&answer.body).or_else(|plain| {
+    serde_json::from_slice(&answer.body).map_err(|plain| {
         let mut json = serde_json::Deserializer::from_slice(&answer.body);
         let (path, problem) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
             Err(error) => (error.path().to_string(), error.inner().to_string()),
@@ -423,6 +423,6 @@ pub(crate) fn decode<T: DeserializeOwned>(answer: &Answer, call: Call) -> Result
             Ok(_) => (".".to_owned(), plain.to_string()),
         };
         let kind = ErrorKind::Decode { path, problem };
-        Err(Error::new(kind, call, answer.headers.request_id.clone()))
+        Error::new(kind, call, answer.headers.request_id.clone())
     })
 }
