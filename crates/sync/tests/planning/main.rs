@@ -1,0 +1,8 @@
+//! What the planner decides, and the laws it keeps.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first surprise, in helpers too"
+)]
+
+mod decisions;
+mod support;
