@@ -1,5 +1,8 @@
 //! Rules for text that both engines, Microsoft and people must agree on.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// The form in which text is compared, sorted and searched, alike on every database.
@@ -71,35 +74,93 @@ pub fn is_mail_address(text: &str) -> bool {
         })
 }
 
-/// The two-letter country code, upper case, for a code or an English country name.
+/// The two-letter country code, upper case, for a code or a country name as people write it.
 pub fn country_code(text: &str) -> Option<&'static str> {
     let text = text.trim();
-    if text.len() == 2 {
-        return rust_iso3166::from_alpha2(&text.to_ascii_uppercase()).map(|country| country.alpha2);
+    if text.len() == 2 && text.is_ascii() {
+        let upper = text.to_ascii_uppercase();
+        let code = if upper == "UK" { "GB" } else { upper.as_str() };
+        return rust_iso3166::from_alpha2(code).map(|country| country.alpha2);
     }
     if text.len() == 3 && text.is_ascii() {
         return rust_iso3166::from_alpha3(&text.to_ascii_uppercase()).map(|country| country.alpha2);
     }
-    let folded = fold(text);
-    let known = [
-        ("united states", "US"),
-        ("united kingdom", "GB"),
-        ("great britain", "GB"),
-        ("netherlands", "NL"),
-        ("the netherlands", "NL"),
-        ("south korea", "KR"),
-        ("russia", "RU"),
-        ("turkey", "TR"),
-        ("czech republic", "CZ"),
-    ];
-    if let Some((_, code)) = known.into_iter().find(|(name, _)| *name == folded) {
-        return Some(code);
-    }
-    rust_iso3166::ALL
-        .iter()
-        .find(|country| fold(country.name) == folded)
-        .map(|country| country.alpha2)
+    COUNTRY_NAMES.get(&fold(text)).copied().flatten()
 }
+
+/// Folded names; nothing for one that more than one country shares. Built once: an import of
+/// 100,000 rows looks up each of them.
+static COUNTRY_NAMES: LazyLock<HashMap<String, Option<&'static str>>> = LazyLock::new(|| {
+    let mut names: HashMap<String, Option<&'static str>> = HashMap::new();
+    for country in rust_iso3166::ALL {
+        // "Bolivia (Plurinational State of)", "Moldova, Republic of", footnote marks.
+        let short = country
+            .name
+            .split([',', '(', '['])
+            .next()
+            .unwrap_or_default();
+        names
+            .entry(fold(short))
+            .and_modify(|code| *code = None)
+            .or_insert(Some(country.alpha2));
+    }
+    for country in rust_iso3166::ALL {
+        names.insert(fold(country.name), Some(country.alpha2));
+    }
+    names.extend(
+        COMMON_NAMES
+            .iter()
+            .map(|(name, code)| ((*name).to_owned(), Some(*code))),
+    );
+    names
+});
+
+/// What people and other products write where the standard has another name.
+const COMMON_NAMES: &[(&str, &str)] = &[
+    ("united states", "US"),
+    ("united kingdom", "GB"),
+    ("great britain", "GB"),
+    ("england", "GB"),
+    ("scotland", "GB"),
+    ("wales", "GB"),
+    ("northern ireland", "GB"),
+    ("the netherlands", "NL"),
+    ("south korea", "KR"),
+    ("north korea", "KP"),
+    ("russia", "RU"),
+    ("türkiye", "TR"),
+    ("turkiye", "TR"),
+    ("czech republic", "CZ"),
+    ("ivory coast", "CI"),
+    ("cape verde", "CV"),
+    ("swaziland", "SZ"),
+    ("macedonia", "MK"),
+    ("macau", "MO"),
+    ("vietnam", "VN"),
+    ("laos", "LA"),
+    ("syria", "SY"),
+    ("brunei", "BN"),
+    ("burma", "MM"),
+    ("vatican city", "VA"),
+    ("dr congo", "CD"),
+    ("hong kong sar", "HK"),
+    ("deutschland", "DE"),
+    ("österreich", "AT"),
+    ("schweiz", "CH"),
+    ("suisse", "CH"),
+    ("españa", "ES"),
+    ("italia", "IT"),
+    ("brasil", "BR"),
+    ("méxico", "MX"),
+    ("polska", "PL"),
+    ("sverige", "SE"),
+    ("norge", "NO"),
+    ("danmark", "DK"),
+    ("suomi", "FI"),
+    ("nederland", "NL"),
+    ("belgique", "BE"),
+    ("belgië", "BE"),
+];
 
 /// Whether the text is a GUID in its hyphenated form.
 pub fn is_guid(text: &str) -> bool {
@@ -163,7 +224,15 @@ mod tests {
         assert_eq!(country_code("PRT"), Some("PT"));
         assert_eq!(country_code("Portugal"), Some("PT"));
         assert_eq!(country_code("United States"), Some("US"));
+        assert_eq!(country_code("UK"), Some("GB"));
+        assert_eq!(country_code("Türkiye"), Some("TR"));
+        assert_eq!(country_code("Bolivia"), Some("BO"));
+        assert_eq!(country_code("Moldova"), Some("MD"));
+        assert_eq!(country_code("Congo"), Some("CG"));
+        assert_eq!(country_code("Virgin Islands"), None, "there are two");
+        assert_eq!(country_code("Korea"), None, "there are two");
         assert_eq!(country_code("pt-PT"), None);
+        assert_eq!(country_code("é"), None);
     }
 
     #[test]
