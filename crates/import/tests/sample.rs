@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use signpost_import::{
     Defaults, ImportedUser, Reader, SAMPLE, UserNames, check_mapping, check_row, guess_mapping,
 };
+use signpost_model::text::country_code;
 use signpost_model::{Attribute, Profile};
 
 fn sample() -> Vec<(ImportedUser, Profile)> {
@@ -37,6 +38,11 @@ fn holds_200_people_without_a_problem() {
         assert_eq!(profile.check(), [], "line {}", user.line);
         assert!(user.user_name.ends_with("@contoso.example"));
         assert_eq!(profile.mail, user.user_name);
+        assert!(
+            country_code(&profile.country).is_some(),
+            "{}",
+            profile.country
+        );
     }
 }
 
