@@ -148,14 +148,14 @@ create table ownership (
 );
 
 create table snapshots (
-    id text collate "binary" not null constraint snapshots_pkey primary key,
-    application_id text collate "binary" not null constraint snapshots_application_fkey references applications (id),
+    run_id text collate "binary" not null,
     user_id text collate "binary" not null,
+    application_id text collate "binary" not null constraint snapshots_application_fkey references applications (id),
     object_id text collate "binary" not null,
-    run_id text collate "binary",
-    -- The observation as JSON.
+    -- The observation and what was owned, as JSON, before the run's first removal.
     body text not null,
-    taken_at bigint not null
+    taken_at bigint not null,
+    constraint snapshots_pkey primary key (run_id, user_id)
 );
 create index snapshots_user_idx on snapshots (application_id, user_id, taken_at);
 
@@ -243,12 +243,16 @@ create table plan_users (
     run_id text collate "binary" not null constraint plan_users_run_fkey references runs (id) on delete cascade,
     user_id text collate "binary" not null,
     display_name text not null,
+    disposition text not null,
     -- The provisioning state that holds once the user's actions are done.
     state_after text not null,
     object_id text collate "binary",
     -- How the link is to be recorded; empty when there is nothing to record.
     link_method text,
     revision bigint not null,
+    -- Ledger lines that the link brings, what adoption keeps, and what stands in the way, as JSON.
+    owned text,
+    kept text,
     blockers text,
     -- Whether a person has to choose.
     needs_choice bigint not null,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::observation::KnownAccount;
 use crate::plan::{Blocker, LinkMethod, ObjectId};
 use crate::run::{Outcome, UnknownWord};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::{GroupId, RunId, Timestamp, User, UserId};
 
 /// Where a user stands with an application.
@@ -122,6 +123,22 @@ impl Provisioning {
     };
 }
 
+/// How long a user that failed this many times in a row waits for the next try, in milliseconds;
+/// `None` when only a person can help. First soon, since most causes pass; then ever rarer.
+pub fn retry_delay_ms(attempts: i64) -> Option<i64> {
+    const HOURS: [i64; 4] = [2, 6, 12, 24];
+    match attempts {
+        ..=1 => Some(5 * MINUTE_MS),
+        2 => Some(30 * MINUTE_MS),
+        3..=6 => usize::try_from(attempts - 3)
+            .ok()
+            .and_then(|n| HOURS.get(n))
+            .map(|h| h * HOUR_MS),
+        7..=33 => Some(DAY_MS),
+        _ => None,
+    }
+}
+
 /// This user is that account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -230,4 +247,21 @@ pub struct PlanInput {
     pub owned: Vec<Owned>,
     pub decision: Option<Decision>,
     pub manager: Option<ManagerInput>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_ever_rarer_and_end() {
+        let delays: Vec<_> = (1..=40).map(retry_delay_ms).collect();
+        assert_eq!(delays[0], Some(5 * MINUTE_MS));
+        assert!(
+            delays
+                .windows(2)
+                .all(|pair| pair[1].is_none_or(|next| Some(next) >= pair[0]))
+        );
+        assert_eq!(delays[39], None);
+    }
 }

@@ -120,7 +120,6 @@ pub async fn list_users(
 
 fn assigned_user(row: &AnyRow) -> Result<AssignedUser> {
     let columns = TableRow::new("users", row);
-    let outcome = columns.optional_text("last_outcome")?;
     Ok(AssignedUser {
         user_id: columns.parsed("id")?,
         display_name: columns.text("display_name")?,
@@ -130,10 +129,7 @@ fn assigned_user(row: &AnyRow) -> Result<AssignedUser> {
         assigned_at: columns.optional_time("assigned_at")?,
         assigned_by: columns.optional_text("assigned_by")?,
         state: columns.optional_parsed("provisioning_state")?,
-        last_outcome: outcome
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|_| columns.inconsistent("last_outcome"))?,
+        last_outcome: columns.optional_json("last_outcome")?,
         object_id: columns
             .optional_text("object_id")?
             .map(|id| ObjectId::new(&id)),

@@ -38,6 +38,9 @@ pub enum Error {
     /// It was changed by someone else since it was read.
     #[error("the {0} was changed in the meantime")]
     Stale(&'static str),
+    /// Another worker holds the run now: whatever this one still wanted to write is refused.
+    #[error("the run is held by another worker")]
+    LeaseLost,
     /// The cursor of a page was not made by the list it is used on.
     #[error("not a place in this list")]
     InvalidCursor,

@@ -1,13 +1,21 @@
 //! People and applications for tests.
 
 use signpost_model::audit::Actor;
+use signpost_model::connection::{ConnectionSettings, Findings};
+use signpost_model::plan::{Action, Disposition, ObjectId, PlannedAction, Reason, UserPlan};
 use signpost_model::random::{SeededRandom, random_text};
+use signpost_model::run::{RunMode, RunScope, Trigger};
 use signpost_model::text::fold;
 use signpost_model::{
-    AccessType, Application, ApplicationId, Author, GroupId, Principal, Timestamp, UserId,
+    AccessType, Application, ApplicationId, Author, Cloud, ConnectionState, GroupId, Observation,
+    PlanInput, Principal, Secret, Timestamp, UserId,
 };
 
-use crate::{Store, applications, assignments, provisioning};
+use crate::connections::ConnectionUpdate;
+use crate::plan_inputs::InputScope;
+use crate::runs::plan::PlannedUser;
+use crate::runs::{Claim, NewRun, Queued};
+use crate::{Store, applications, assignments, connections, plan_inputs, provisioning, runs};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
@@ -117,4 +125,123 @@ pub(crate) async fn dirty(store: &Store, application: ApplicationId) -> Vec<User
     provisioning::next_dirty(&mut db, application, NOW, 1_000)
         .await
         .unwrap()
+}
+
+/// An application whose connection works, and that everyone has.
+pub(crate) async fn add_connected(store: &Store) -> Application {
+    let application = add_application(store, "Microsoft 365", AccessType::AllUsers).await;
+    connect(store, &application, "11111111-1111-1111-1111-111111111111").await;
+    application
+}
+
+/// Saves a connection to this tenant.
+pub(crate) async fn connect(store: &Store, application: &Application, tenant_id: &str) {
+    let settings = ConnectionSettings {
+        cloud: Cloud::Practice,
+        domain: "contoso.example".to_owned(),
+        tenant_id: tenant_id.to_owned(),
+        client_id: "22222222-2222-2222-2222-222222222222".to_owned(),
+    };
+    let update = ConnectionUpdate {
+        settings: &settings,
+        secret: Some(&Secret::new("hunter2")),
+        state: ConnectionState::Connected,
+        findings: &Findings::default(),
+    };
+    let (random, id) = (random(), application.id);
+    let mut tx = store.write().await.unwrap();
+    connections::save(&mut tx, store.sealer(), &random, id, update, &alice(), NOW)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Queues a run of this scope.
+pub(crate) async fn queue(store: &Store, application: ApplicationId, scope: RunScope) -> Queued {
+    let new = NewRun {
+        application_id: application,
+        trigger: Trigger::Operator,
+        scope,
+        mode: RunMode::Sync,
+        only_user: None,
+    };
+    let mut tx = store.write().await.unwrap();
+    let queued = runs::queue(&mut tx, &random(), &new, &alice(), NOW)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    queued
+}
+
+/// Queues a run and claims it.
+pub(crate) async fn start(store: &Store, application: ApplicationId, scope: RunScope) -> Claim {
+    queue(store, application, scope).await;
+    claim(store, "worker", NOW).await.unwrap()
+}
+
+pub(crate) async fn claim(store: &Store, holder: &str, now: Timestamp) -> Option<Claim> {
+    runs::claim(store, holder, 30_000, now).await.unwrap()
+}
+
+/// An account of the tenant; the number makes its object id.
+pub(crate) fn account(number: u32, name: &str) -> Observation {
+    Observation {
+        object_id: ObjectId::new(&format!("00000000-0000-0000-0000-{number:012}")),
+        user_principal_name: format!("{name}@contoso.example"),
+        mail: Some(format!("{name}@contoso.example")),
+        ..Observation::default()
+    }
+}
+
+/// What a plan is made from, for everyone.
+pub(crate) async fn inputs(store: &Store, application: &Application) -> Vec<PlanInput> {
+    list_inputs(store, application, RunScope::Everyone).await
+}
+
+pub(crate) async fn list_inputs(
+    store: &Store,
+    application: &Application,
+    scope: RunScope,
+) -> Vec<PlanInput> {
+    let scope = InputScope {
+        scope,
+        only_user: None,
+    };
+    let mut db = store.read().await.unwrap();
+    plan_inputs::list_next(&mut db, application, scope, None, 500, NOW)
+        .await
+        .unwrap()
+        .inputs
+}
+
+/// A plan for a user with these actions.
+pub(crate) fn planned(input: &PlanInput, actions: Vec<Action>) -> PlannedUser {
+    let is_quiet = actions.is_empty();
+    PlannedUser {
+        before: input.provisioning.clone(),
+        plan: UserPlan {
+            user_id: input.user.id,
+            display_name: input.user.profile.display_name.clone(),
+            disposition: if is_quiet {
+                Disposition::InSync
+            } else {
+                Disposition::Update
+            },
+            object_id: input.link.as_ref().map(|link| link.object_id.clone()),
+            link: None,
+            owned: Vec::new(),
+            actions: actions
+                .into_iter()
+                .map(|action| PlannedAction {
+                    action,
+                    reason: Reason::Assigned,
+                })
+                .collect(),
+            blockers: Vec::new(),
+            kept: Vec::new(),
+            removed_at: None,
+            due_at: None,
+            desired_name: None,
+        },
+    }
 }

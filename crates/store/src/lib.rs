@@ -3,6 +3,7 @@
 //! Nothing here reads a clock or draws random numbers: `now` and `random` are arguments. Rows are
 //! private and are converted at the edge; constraint violations become values ([`Constraint`]).
 
+pub mod accounts;
 pub mod applications;
 pub mod assignments;
 pub mod audit;
@@ -11,26 +12,27 @@ pub mod database;
 pub mod error;
 pub mod factors;
 pub mod groups;
-pub mod imports;
 pub mod licenses;
 pub mod memberships;
 pub mod operators;
 pub mod paging;
+pub mod plan_inputs;
 pub mod policies;
 pub mod provisioning;
+pub mod runs;
 pub mod scope;
 pub mod sealing;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
 pub mod signing_keys;
+pub mod snapshots;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod throttles;
 pub mod token;
 pub mod users;
 
-mod bulk;
 mod counts;
 #[cfg(test)]
 mod fixtures;

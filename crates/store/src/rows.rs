@@ -79,6 +79,15 @@ impl<'r> TableRow<'r> {
         serde_json::from_str(text).map_err(|_| self.inconsistent(column))
     }
 
+    pub(crate) fn optional_json<T: serde::de::DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(|text| serde_json::from_str(text).map_err(|_| self.inconsistent(column)))
+            .transpose()
+    }
+
     pub(crate) fn inconsistent(&self, column: &'static str) -> Error {
         Error::Inconsistent {
             table: self.table,

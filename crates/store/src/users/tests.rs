@@ -178,9 +178,8 @@ both_engines! {
         }
         let mut form = get(&mut tx, ids[2]).await.profile;
         form.manager_id = Some(UserId::from_number(99));
-        update(&mut tx, ids[2], 2, &form, &AUTHOR, NOW).await.unwrap();
-        let refusal = tx.commit().await.unwrap_err();
-        assert!(refusal.is_conflict(Constraint::Reference), "{refusal:?}");
+        let refusal = update(&mut tx, ids[2], 2, &form, &AUTHOR, NOW).await.unwrap_err();
+        assert!(refusal.is_conflict(Constraint::Reference));
     }
 
     async fn a_state_is_changed_once_however_often_it_is_asked(store: Store) {

@@ -5,5 +5,4 @@
 )]
 
 mod decisions;
-mod laws;
 mod support;

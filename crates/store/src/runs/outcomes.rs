@@ -1,0 +1,408 @@
+//! Applying: what was sent, what came of it, and everything that follows from an outcome, in the
+//! same transaction.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use signpost_model::observation::Observation;
+use signpost_model::plan::{Blocker, LinkMethod, ObjectId};
+use signpost_model::provisioning::{LastOutcome, Owned, OwnedKind, retry_delay_ms};
+use signpost_model::run::{Outcome, SkipReason};
+use signpost_model::{ProvisioningState, RunId, Timestamp, UserId};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::lease::{self, Held, RunLease};
+use crate::provisioning::{Settled, settle};
+use crate::rows::{TableRow, json_keys, to_json};
+use crate::{Result, Store, accounts, snapshots};
+
+/// What became of one action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub sequence: i64,
+    pub outcome: Outcome,
+    /// What follows from it in our records.
+    pub effects: Vec<Effect>,
+}
+
+/// Something that an applied action changes in our records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The user is this account now.
+    Linked {
+        user_id: UserId,
+        object_id: ObjectId,
+        method: LinkMethod,
+    },
+    /// The user has no account any more.
+    Unlinked(UserId),
+    /// Signpost put this on the account.
+    Owned { object_id: ObjectId, owned: Owned },
+    /// What Signpost had put on the account is gone.
+    Disowned {
+        object_id: ObjectId,
+        kind: OwnedKind,
+        key: String,
+    },
+    /// The account is like this now.
+    Observed(Box<Observation>),
+    /// The account is gone for good.
+    Gone(ObjectId),
+}
+
+/// Notes that these actions are being sent: after a crash they are unknown and are read back
+/// before anything is repeated. Before the first removal of a user their account is kept as it is.
+pub async fn mark_sent(
+    store: &Store,
+    lease: &RunLease,
+    sequences: &[i64],
+    now: Timestamp,
+) -> Result<Held> {
+    let mut tx = store.write().await?;
+    let held = lease::hold(&mut tx, lease, now).await?;
+    let keys = json_keys(sequences);
+    snapshots::take(&mut tx, lease, &keys, now).await?;
+    sqlx::query(
+        "update actions set state = 'sent', changed_at = $1
+         where run_id = $2 and state = 'planned'
+           and sequence in (select cast(key as bigint) from json_each(json($3)))",
+    )
+    .bind(now.as_millis())
+    .bind(lease.run_id.to_string())
+    .bind(keys)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(held)
+}
+
+/// Records outcomes with all that follows from them. An action that has its outcome already keeps
+/// it. Users with nothing left to do are settled.
+pub async fn record(
+    store: &Store,
+    lease: &RunLease,
+    recorded: &[Recorded],
+    now: Timestamp,
+) -> Result<Held> {
+    let mut tx = store.write().await?;
+    let held = lease::hold(&mut tx, lease, now).await?;
+    let users = write_outcomes(&mut tx, lease, recorded, now).await?;
+    let effects: Vec<_> = recorded.iter().flat_map(|one| &one.effects).collect();
+    write_effects(&mut tx, lease, &effects, now).await?;
+    let users = json_keys(&users);
+    settle_done(&mut tx, lease, Some(&users), now).await?;
+    tx.commit().await?;
+    Ok(held)
+}
+
+/// Writes the outcomes and the run's tally; returns the users they are about, without those whose
+/// actions were skipped because the run stopped: they are not done.
+async fn write_outcomes(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    recorded: &[Recorded],
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let mut rows = Map::with_capacity(recorded.len());
+    let mut undone = BTreeSet::new();
+    for one in recorded {
+        if let Outcome::Skipped {
+            because: SkipReason::Cancelled | SkipReason::RunEnded,
+        } = one.outcome
+        {
+            undone.insert(one.sequence);
+        }
+        let (state, rank, request_id) = match &one.outcome {
+            Outcome::Applied { request_id } => ("applied", 3, request_id.as_ref()),
+            Outcome::Failed(failure) => ("failed", 0, failure.request_id.as_ref()),
+            Outcome::Skipped { .. } => ("skipped", 1, None),
+        };
+        let row = json!([state, rank, to_json(&one.outcome)?, request_id]);
+        rows.insert(one.sequence.to_string(), row);
+    }
+    let written = sqlx::query(
+        "update actions set state = e.value ->> 0, rank = cast(e.value ->> 1 as bigint),
+           outcome = e.value ->> 2, request_id = e.value ->> 3, changed_at = $1
+         from json_each(json($2)) e
+         where actions.run_id = $3 and actions.sequence = cast(e.key as bigint)
+           and actions.state in ('planned', 'sent')
+         returning actions.sequence, actions.user_id, actions.state",
+    )
+    .bind(now.as_millis())
+    .bind(Value::Object(rows).to_string())
+    .bind(lease.run_id.to_string())
+    .fetch_all(&mut *db)
+    .await?;
+    let (mut users, mut stopped) = (BTreeSet::new(), BTreeSet::new());
+    let (mut applied, mut failed, mut skipped) = (0i64, 0i64, 0i64);
+    for row in &written {
+        let columns = TableRow::new("actions", row);
+        let user = columns.text("user_id")?;
+        if undone.contains(&columns.number("sequence")?) {
+            stopped.insert(user.clone());
+        }
+        users.insert(user);
+        match columns.text("state")?.as_str() {
+            "applied" => applied += 1,
+            "failed" => failed += 1,
+            _ => skipped += 1,
+        }
+    }
+    sqlx::query(
+        "update runs set applied = applied + $1, failed = failed + $2, skipped = skipped + $3
+         where id = $4",
+    )
+    .bind(applied)
+    .bind(failed)
+    .bind(skipped)
+    .bind(lease.run_id.to_string())
+    .execute(db)
+    .await?;
+    Ok(users.difference(&stopped).cloned().collect())
+}
+
+async fn write_effects(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    effects: &[&Effect],
+    now: Timestamp,
+) -> Result<()> {
+    let (mut links, mut unlinked) = (Map::new(), Vec::new());
+    let (mut owned, mut disowned) = (Map::new(), Map::new());
+    let (mut observed, mut gone) = (Vec::new(), Vec::new());
+    for effect in effects {
+        match effect {
+            Effect::Linked {
+                user_id,
+                object_id,
+                method,
+            } => {
+                links.insert(user_id.to_string(), json!([object_id, method.key()]));
+            }
+            Effect::Unlinked(user_id) => unlinked.push(*user_id),
+            Effect::Owned {
+                object_id,
+                owned: line,
+            } => {
+                let key = format!("{object_id} {} {}", line.kind.key(), line.key);
+                disowned.remove(&key);
+                owned.insert(
+                    key,
+                    json!([object_id, line.kind.key(), line.key, line.value]),
+                );
+            }
+            Effect::Disowned {
+                object_id,
+                kind,
+                key: name,
+            } => {
+                let key = format!("{object_id} {} {name}", kind.key());
+                owned.remove(&key);
+                disowned.insert(key, json!([object_id, kind.key(), name]));
+            }
+            Effect::Observed(observation) => observed.push(&**observation),
+            Effect::Gone(object_id) => gone.push(object_id.clone()),
+        }
+    }
+    write_links(db, lease, links, &unlinked, now).await?;
+    write_ownership(db, lease, owned, disowned, now).await?;
+    accounts::upsert_observations(db, lease.application_id, &observed, now).await?;
+    accounts::forget(db, lease.application_id, &gone).await
+}
+
+async fn write_links(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    links: Map<String, Value>,
+    unlinked: &[UserId],
+    now: Timestamp,
+) -> Result<()> {
+    let application = lease.application_id.to_string();
+    if !unlinked.is_empty() {
+        sqlx::query(
+            "delete from links where application_id = $1
+               and user_id in (select key from json_each(json($2)))",
+        )
+        .bind(&application)
+        .bind(json_keys(unlinked))
+        .execute(&mut *db)
+        .await?;
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    let links = Value::Object(links).to_string();
+    sqlx::query(
+        "insert into links (application_id, user_id, object_id, method, linked_at)
+         select $1, e.key, e.value ->> 0, e.value ->> 1, $3 from json_each(json($2)) e where true
+         on conflict (application_id, user_id) do update set object_id = excluded.object_id,
+           method = excluded.method, linked_at = excluded.linked_at",
+    )
+    .bind(&application)
+    .bind(&links)
+    .bind(now.as_millis())
+    .execute(&mut *db)
+    .await?;
+    // Reports of a manager whose account is known only now; those in the plan know it already.
+    sqlx::query(
+        "update provisioning set revision = revision + 1
+         where application_id = $1 and user_id in (
+           select u.id from users u
+           where u.manager_id in (select key from json_each(json($2)))
+             and not exists (select 1 from plan_users p where p.run_id = $3 and p.user_id = u.id))",
+    )
+    .bind(&application)
+    .bind(&links)
+    .bind(lease.run_id.to_string())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn write_ownership(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    owned: Map<String, Value>,
+    disowned: Map<String, Value>,
+    now: Timestamp,
+) -> Result<()> {
+    if !owned.is_empty() {
+        sqlx::query(
+            "insert into ownership (application_id, object_id, kind, key, value, since, run_id)
+             select $1, e.value ->> 0, e.value ->> 1, e.value ->> 2, e.value ->> 3, $3, $4
+             from json_each(json($2)) e where true
+             on conflict (application_id, object_id, kind, key) do update
+             set value = excluded.value, run_id = excluded.run_id",
+        )
+        .bind(lease.application_id.to_string())
+        .bind(Value::Object(owned).to_string())
+        .bind(now.as_millis())
+        .bind(lease.run_id.to_string())
+        .execute(&mut *db)
+        .await?;
+    }
+    if !disowned.is_empty() {
+        sqlx::query(
+            "delete from ownership where application_id = $1 and exists (
+               select 1 from json_each(json($2)) e where e.value ->> 0 = ownership.object_id
+                 and e.value ->> 1 = ownership.kind and e.value ->> 2 = ownership.key)
+               and object_id in (select e.value ->> 0 from json_each(json($2)) e)",
+        )
+        .bind(lease.application_id.to_string())
+        .bind(Value::Object(disowned).to_string())
+        .execute(db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Settles users of the plan whose actions all have an outcome: everyone, or these.
+pub(crate) async fn settle_done(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    users: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    let which = match users {
+        Some(_) => "p.user_id in (select key from json_each(json($3)))",
+        None => "p.actions = 0",
+    };
+    let sql = format!(
+        "select p.user_id, p.revision, p.state_after, p.blockers, p.removed_at, p.due_at,
+           p.desired_name, coalesce(v.attempts, 0) as attempts,
+           (select a.outcome from actions a where a.run_id = p.run_id and a.user_id = p.user_id
+            order by a.rank, a.sequence desc limit 1) as outcome,
+           (select min(a.rank) from actions a
+            where a.run_id = p.run_id and a.user_id = p.user_id) as rank
+         from plan_users p
+         left join provisioning v on v.application_id = $1 and v.user_id = p.user_id
+         where p.run_id = $2 and p.settled = 0 and {which}
+           and not exists (select 1 from actions a where a.run_id = p.run_id
+             and a.user_id = p.user_id and a.state in ('planned', 'sent'))"
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql))
+        .bind(lease.application_id.to_string())
+        .bind(lease.run_id.to_string());
+    if let Some(users) = users {
+        query = query.bind(users.to_owned());
+    }
+    let rows = query.fetch_all(&mut *db).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let settled = rows
+        .iter()
+        .map(|row| settled_row(row, now))
+        .collect::<Result<Vec<_>>>()?;
+    settle(db, lease.application_id, Some(lease.run_id), &settled).await?;
+    let keys = json_keys(settled.iter().map(|one| one.user_id));
+    sqlx::query(
+        "update plan_users set settled = 1
+         where run_id = $1 and user_id in (select key from json_each(json($2)))",
+    )
+    .bind(lease.run_id.to_string())
+    .bind(&keys)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "update provisioning set applied_at = $1
+         where application_id = $2 and user_id in (select key from json_each(json($3)))",
+    )
+    .bind(now.as_millis())
+    .bind(lease.application_id.to_string())
+    .bind(&keys)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// What a user's row says after all their actions: the worst outcome decides.
+fn settled_row(row: &AnyRow, now: Timestamp) -> Result<Settled> {
+    let columns = TableRow::new("plan_users", row);
+    let outcome: Option<Outcome> = columns.optional_json("outcome")?;
+    let blockers: Vec<Blocker> = columns.optional_json("blockers")?.unwrap_or_default();
+    let attempts = columns.number("attempts")?;
+    let mut settled = Settled {
+        user_id: columns.parsed("user_id")?,
+        revision: columns.number("revision")?,
+        state: columns.parsed("state_after")?,
+        removed_at: columns.optional_time("removed_at")?,
+        last_outcome: None,
+        attempts: 0,
+        due_at: columns.optional_time("due_at")?,
+        desired_name: columns.optional_text("desired_name")?,
+    };
+    match columns.optional_number("rank")? {
+        // A failure, or an action that was skipped for another reason than being done already.
+        Some(0) => {
+            settled.state = ProvisioningState::Failed;
+            settled.attempts = attempts + 1;
+            settled.due_at = retry_delay_ms(attempts + 1).map(|delay| now.plus_millis(delay));
+            settled.last_outcome = outcome.map(LastOutcome::Done);
+        }
+        _ if !blockers.is_empty() => settled.last_outcome = Some(LastOutcome::Blocked(blockers)),
+        _ => settled.last_outcome = outcome.map(LastOutcome::Done),
+    }
+    Ok(settled)
+}
+
+/// Skips what was planned and never sent; returns how many actions that is. Their users are not
+/// settled, so that the next run plans them again.
+pub(crate) async fn skip_rest(
+    db: &mut AnyConnection,
+    run: RunId,
+    because: SkipReason,
+    now: Timestamp,
+) -> Result<i64> {
+    let skipped = sqlx::query(
+        "update actions set state = 'skipped', rank = 1, outcome = $1, changed_at = $2
+         where run_id = $3 and state = 'planned'",
+    )
+    .bind(to_json(&Outcome::Skipped { because })?)
+    .bind(now.as_millis())
+    .bind(run.to_string())
+    .execute(db)
+    .await?;
+    Ok(i64::try_from(skipped.rows_affected()).unwrap_or(i64::MAX))
+}

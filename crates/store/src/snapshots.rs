@@ -1,0 +1,114 @@
+//! What accounts held before something was taken from them, so that coming back restores it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use signpost_model::plan::ObjectId;
+use signpost_model::provisioning::Owned;
+use signpost_model::{ApplicationId, Observation, RunId, Timestamp, UserId};
+use sqlx::AnyConnection;
+
+use crate::Result;
+use crate::plan_inputs::owned_by_account;
+use crate::rows::{TableRow, json_keys, to_json};
+use crate::runs::RunLease;
+
+/// An account as it was before the first removal of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    pub run_id: RunId,
+    pub user_id: UserId,
+    pub object_id: ObjectId,
+    pub taken_at: Timestamp,
+    pub observation: Observation,
+    pub owned: Vec<Owned>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Body {
+    observation: Observation,
+    owned: Vec<Owned>,
+}
+
+/// The newest snapshots of a user's account first, at most `limit`.
+pub async fn list(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<Snapshot>> {
+    let rows = sqlx::query(
+        "select run_id, user_id, object_id, taken_at, body from snapshots
+         where application_id = $1 and user_id = $2 order by taken_at desc, run_id desc limit $3",
+    )
+    .bind(application.to_string())
+    .bind(user.to_string())
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let columns = TableRow::new("snapshots", row);
+            let body: Body = columns.json("body")?;
+            Ok(Snapshot {
+                run_id: columns.parsed("run_id")?,
+                user_id: columns.parsed("user_id")?,
+                object_id: ObjectId::new(&columns.text("object_id")?),
+                taken_at: columns.time("taken_at")?,
+                observation: body.observation,
+                owned: body.owned,
+            })
+        })
+        .collect()
+}
+
+/// Keeps the accounts of users from whom one of these actions takes something, once per run.
+pub(crate) async fn take(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    sequences: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let rows = sqlx::query(
+        "select distinct t.user_id, c.object_id, c.properties from actions t
+         join accounts c on c.application_id = $1 and c.object_id = t.object_id
+         where t.run_id = $2 and t.removal = 1 and t.state = 'planned'
+           and t.sequence in (select cast(key as bigint) from json_each(json($3)))
+           and not exists (select 1 from snapshots s
+             where s.run_id = t.run_id and s.user_id = t.user_id)",
+    )
+    .bind(lease.application_id.to_string())
+    .bind(lease.run_id.to_string())
+    .bind(sequences)
+    .fetch_all(&mut *db)
+    .await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let columns = TableRow::new("accounts", row);
+        let observation: Observation = columns.json("properties")?;
+        found.push((columns.text("user_id")?, observation));
+    }
+    let accounts = json_keys(found.iter().map(|(_, account)| &account.object_id));
+    let mut owned = owned_by_account(db, lease.application_id, &accounts).await?;
+    let mut snapshots = Map::with_capacity(found.len());
+    for (user, observation) in found {
+        let object_id = observation.object_id.clone();
+        let owned = owned.remove(&object_id).unwrap_or_default();
+        let body = to_json(&Body { observation, owned })?;
+        snapshots.insert(user, json!([object_id, body]));
+    }
+    sqlx::query(
+        "insert into snapshots (run_id, user_id, application_id, object_id, body, taken_at)
+         select $1, e.key, $2, e.value ->> 0, e.value ->> 1, $4
+         from json_each(json($3)) e where true on conflict do nothing",
+    )
+    .bind(lease.run_id.to_string())
+    .bind(lease.application_id.to_string())
+    .bind(Value::Object(snapshots).to_string())
+    .bind(now.as_millis())
+    .execute(db)
+    .await?;
+    Ok(())
+}
