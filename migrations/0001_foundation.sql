@@ -129,7 +129,8 @@ create table users (
   usage_location text not null,
   preferred_language text not null,
   employee_id text not null,
-  manager_id text references users (id),
+  -- Deferred, since an import brings people before those they report to.
+  manager_id text references users (id) deferrable initially deferred,
   -- Folded, cut to 500 bytes.
   search text not null,
   enabled bigint not null,
@@ -145,6 +146,7 @@ create index users_display_name_idx on users (display_name_folded, id, search) w
 create index users_department_idx on users (department_folded, id) where deleted_at is null;
 create index users_updated_idx on users (updated_at, id) where deleted_at is null;
 create index users_manager_idx on users (manager_id);
+create index users_deleted_user_name_idx on users (user_name_folded) where deleted_at is not null;
 create index users_deleted_idx on users (deleted_at, id) where deleted_at is not null;
 
 create table groups (
@@ -168,3 +170,102 @@ create table memberships (
   constraint memberships_pkey primary key (group_id, user_id)
 );
 create index memberships_user_idx on memberships (user_id, group_id);
+
+-- An uploaded file: its rows as read, then what they would do, then done.
+create table imports (
+  id text collate "binary" primary key not null,
+  file_name text not null,
+  -- reading, checked, applied or discarded.
+  state text not null,
+  -- How columns were understood, as the page wrote it.
+  mapping text not null,
+  creates bigint not null,
+  updates bigint not null,
+  unchanged bigint not null,
+  refused bigint not null,
+  created_by text not null,
+  created_at bigint not null,
+  ended_at bigint
+);
+create index imports_created_idx on imports (created_at, id);
+
+-- Apart from the import, whose row an applying transaction holds.
+create table import_progress (
+  import_id text collate "binary" primary key not null references imports (id) on delete cascade,
+  done bigint not null,
+  total bigint not null
+);
+
+create table import_rows (
+  import_id text collate "binary" not null references imports (id) on delete cascade,
+  line bigint not null,
+  user_name text not null,
+  user_name_folded text collate "binary" not null,
+  display_name text not null,
+  -- Who gets this id if nobody has the user name yet.
+  new_user_id text collate "binary" not null,
+  source_anchor text not null,
+  user_id text collate "binary" not null,
+  -- What the row says, as JSON; null when it cannot be read as a user.
+  input text,
+  -- The fields of a refused row as they stand in the file, as JSON.
+  original text,
+  outcome text not null,
+  reasons text not null,
+  changes text not null,
+  constraint import_rows_pkey primary key (import_id, line)
+);
+create index import_rows_outcome_idx on import_rows (import_id, outcome, line);
+create index import_rows_user_name_idx on import_rows (import_id, user_name_folded);
+
+-- Users as they will be.
+create table import_users (
+  import_id text collate "binary" not null references imports (id) on delete cascade,
+  line bigint not null,
+  user_id text collate "binary" not null,
+  -- 0 for a new user.
+  version bigint not null,
+  source_anchor text not null,
+  enabled bigint not null,
+  manager_id text collate "binary",
+  user_name text not null,
+  display_name text not null,
+  given_name text not null,
+  surname text not null,
+  mail text not null,
+  job_title text not null,
+  department text not null,
+  company_name text not null,
+  office_location text not null,
+  mobile_phone text not null,
+  business_phone text not null,
+  street_address text not null,
+  city text not null,
+  state text not null,
+  postal_code text not null,
+  country text not null,
+  usage_location text not null,
+  preferred_language text not null,
+  employee_id text not null,
+  user_name_folded text collate "binary" not null,
+  display_name_folded text collate "binary" not null,
+  department_folded text collate "binary" not null,
+  search text not null,
+  constraint import_users_pkey primary key (import_id, line)
+);
+
+create table import_groups (
+  import_id text collate "binary" not null references imports (id) on delete cascade,
+  name_folded text collate "binary" not null,
+  name text not null,
+  group_id text collate "binary" not null,
+  constraint import_groups_pkey primary key (import_id, name_folded)
+);
+
+create table import_memberships (
+  import_id text collate "binary" not null references imports (id) on delete cascade,
+  line bigint not null,
+  name_folded text collate "binary" not null,
+  user_id text collate "binary" not null,
+  constraint import_memberships_pkey primary key (import_id, line, name_folded)
+);

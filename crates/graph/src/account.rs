@@ -118,8 +118,14 @@ account! {
     office_location: String = "officeLocation",
     /// Mobile phone number.
     mobile_phone: String = "mobilePhone",
+    /// Street.
+    street_address: String = "streetAddress",
     /// City.
     city: String = "city",
+    /// State or province.
+    state: String = "state",
+    /// Postal code.
+    postal_code: String = "postalCode",
     /// Country or region.
     country: String = "country",
     /// Language, such as `tr-TR`.

@@ -88,9 +88,18 @@ pub struct Profile {
     /// Mobile phone number.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub mobile_phone: Change<String>,
+    /// Street.
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub street_address: Change<String>,
     /// City.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub city: Change<String>,
+    /// State or province.
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub state: Change<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Change::is_keep")]
+    pub postal_code: Change<String>,
     /// Country or region.
     #[serde(skip_serializing_if = "Change::is_keep")]
     pub country: Change<String>,

@@ -1,16 +1,18 @@
 //! The database: opening it, bringing it up to date, reading and writing.
 
+use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use signpost_model::{AuditEntry, Timestamp};
+use signpost_model::{AuditEntry, ImportId, Timestamp};
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Executor, Transaction};
 
+use crate::imports::Progress;
 use crate::{Error, Result, Sealer, audit, settings};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -83,6 +85,7 @@ struct Inner {
     /// On SQLite a pool of one: it is the fair write lock of this process.
     writer: AnyPool,
     sealer: Sealer,
+    progress: Mutex<HashMap<ImportId, Progress>>,
 }
 
 impl Store {
@@ -92,7 +95,8 @@ impl Store {
         let engine = settings.engine()?;
         let (readers, writer) = match engine {
             Engine::Postgres => {
-                let pool = pool(&settings.url, settings.connections, engine).await?;
+                // One for a transaction and one for what it reports of itself.
+                let pool = pool(&settings.url, settings.connections.max(2), engine).await?;
                 (pool.clone(), pool)
             }
             Engine::Sqlite => open_sqlite(settings).await?,
@@ -104,6 +108,7 @@ impl Store {
                 readers,
                 writer,
                 sealer,
+                progress: Mutex::default(),
             }),
         })
     }
@@ -178,6 +183,14 @@ impl Store {
             .execute(&mut *self.read().await?)
             .await?;
         Ok(())
+    }
+
+    /// What this process knows of the progress of its imports.
+    pub(crate) fn progress(&self) -> std::sync::MutexGuard<'_, HashMap<ImportId, Progress>> {
+        self.inner
+            .progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes every connection, and leaves SQLite's file whole without its journal.

@@ -12,6 +12,7 @@ pub mod database;
 pub mod error;
 pub mod factors;
 pub mod groups;
+pub mod imports;
 pub mod licenses;
 pub mod memberships;
 pub mod operators;
@@ -33,6 +34,7 @@ pub mod throttles;
 pub mod token;
 pub mod users;
 
+mod bulk;
 mod counts;
 #[cfg(test)]
 mod fixtures;

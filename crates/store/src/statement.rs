@@ -46,6 +46,13 @@ impl Statement {
         self.push(sql)
     }
 
+    pub(crate) async fn execute(self, connection: &mut AnyConnection) -> Result<u64> {
+        let done = sqlx::query_with(AssertSqlSafe(self.sql), self.arguments)
+            .execute(connection)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     pub(crate) async fn fetch_all(self, connection: &mut AnyConnection) -> Result<Vec<AnyRow>> {
         Ok(sqlx::query_with(AssertSqlSafe(self.sql), self.arguments)
             .fetch_all(connection)

@@ -46,8 +46,9 @@ pub struct Context<'a> {
 pub struct Planner<'a> {
     context: Context<'a>,
     seats: Seats,
-    /// Folded user names that this plan gives, hashed: a first sync of any size fits.
-    names: HashSet<u64>,
+    /// User names that this plan gives and accounts that it adopts, hashed: a first sync of any
+    /// size fits.
+    claims: HashSet<u64>,
     tally: Tally,
     choices: i64,
     hash: Sha256,
@@ -70,7 +71,7 @@ impl<'a> Planner<'a> {
     pub fn new(context: Context<'a>) -> Self {
         Self {
             seats: Seats::of(&context.facts.products),
-            names: HashSet::new(),
+            claims: HashSet::new(),
             tally: Tally::default(),
             choices: 0,
             hash: Sha256::new(),
@@ -213,12 +214,12 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Claims a user name for this plan; `false` when an earlier user has claimed it.
-    fn claim(&mut self, folded_name: &str) -> bool {
-        let digest = Sha256::digest(folded_name.as_bytes());
+    /// Claims what only one user can have; `false` when an earlier user of the plan has it.
+    fn claim(&mut self, what: &str) -> bool {
+        let digest = Sha256::digest(what.as_bytes());
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&digest[..8]);
-        self.names.insert(u64::from_be_bytes(bytes))
+        self.claims.insert(u64::from_be_bytes(bytes))
     }
 }
 

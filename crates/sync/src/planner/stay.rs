@@ -135,6 +135,11 @@ fn update(
         return plan.block(blocker);
     }
     if target.first_contact {
+        // Two users of one plan can fit one account; the account is nobody's twice.
+        if !planner.claim(&format!("account {}", seen.object_id)) {
+            let candidate = candidate(target.account, target.method);
+            return plan.block(Blocker::LinkedWithAnotherUser { candidate });
+        }
         plan.link = Some(target.method);
     }
     if seen.deleted {
@@ -364,7 +369,7 @@ impl Planner<'_> {
                 domain: domain.to_owned(),
             });
         }
-        if !self.claim(&fold(name)) {
+        if !self.claim(&format!("name {}", fold(name))) {
             return Some(Blocker::UserNameTwice {
                 value: name.to_owned(),
             });

@@ -5,4 +5,5 @@
 )]
 
 mod decisions;
+mod laws;
 mod support;

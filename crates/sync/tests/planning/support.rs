@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use signpost_model::connection::FoundDomain;
 use signpost_model::directory::{Source, SourceAnchor};
 use signpost_model::license::{Grant, Product, Seats, ServicePlan};
-use signpost_model::plan::{Action, LinkMethod, ObjectId, TargetAttribute, UserPlan};
+use signpost_model::plan::{
+    Action, Disposition, LinkMethod, ObjectId, PlannedAction, TargetAttribute, UserPlan,
+};
 use signpost_model::provisioning::{Decision, Link, ManagerInput, Provisioning};
 use signpost_model::{
     ApplicationId, GrantId, GroupId, KnownAccount, Observation, ObservedLicense, PlanInput, Policy,
@@ -230,6 +232,21 @@ impl World {
         }
     }
 
+    /// Marks the managers whose account this very plan makes.
+    fn expect_managers(&self, mut inputs: Vec<PlanInput>) -> Vec<PlanInput> {
+        let draft = self.plan_in_order(&inputs, &self.accounts());
+        let gets_account = |plan: &&UserPlan| {
+            plan.disposition == Disposition::Create || plan.disposition == Disposition::Adopt
+        };
+        let coming: Vec<UserId> = (draft.users.iter().filter(gets_account))
+            .map(|plan| plan.user_id)
+            .collect();
+        for manager in inputs.iter_mut().filter_map(|input| input.manager.as_mut()) {
+            manager.expected = coming.contains(&manager.user_id);
+        }
+        inputs
+    }
+
     fn manager_of(&self, person: &Person) -> Option<ManagerInput> {
         let manager = self.people.get(&person.user.profile.manager_id?)?;
         Some(ManagerInput {
@@ -241,10 +258,8 @@ impl World {
     }
 
     pub(crate) fn inputs(&self) -> Vec<PlanInput> {
-        self.people
-            .values()
-            .map(|person| self.input(person))
-            .collect()
+        let inputs = self.people.values().map(|person| self.input(person));
+        self.expect_managers(inputs.collect())
     }
 
     pub(crate) fn linked(&self) -> i64 {
@@ -276,6 +291,16 @@ impl World {
         for user in &plan.users {
             self.person_mut(user).removed_at = user.removed_at;
             steps -= self.apply_user(user, steps);
+        }
+        // Managers whose account came into being after their report's turn.
+        for user in &plan.users {
+            let set_manager = |planned: &&PlannedAction| {
+                matches!(planned.action, Action::SetManager { after: Some(_), .. })
+            };
+            let account = self.person_mut(user).link.clone().map(|(id, _)| id);
+            for planned in user.actions.iter().filter(set_manager).take(steps) {
+                self.carry_out(user, account.clone(), &planned.action);
+            }
         }
     }
 
@@ -331,12 +356,11 @@ impl World {
                 observation: self.tenant[&object_id].clone(),
                 ledger: self.ledgers.get(&object_id).cloned().unwrap_or_default(),
             };
-            record.apply(
-                action,
-                Resolved {
-                    manager: manager.as_ref(),
-                },
-            );
+            let waits_for_manager = matches!(action, Action::SetManager { after: Some(_), .. });
+            if !waits_for_manager || manager.is_some() {
+                let manager = manager.as_ref();
+                record.apply(action, Resolved { manager });
+            }
             (object_id, record)
         };
         self.tenant.insert(object_id.clone(), record.observation);

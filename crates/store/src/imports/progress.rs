@@ -1,0 +1,88 @@
+//! How far a check or an apply is, visible while its transaction is still open.
+
+use signpost_model::ImportId;
+use sqlx::Row as _;
+
+use crate::{Engine, Result, Store};
+
+/// Rows done of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    pub done: i64,
+    pub total: i64,
+}
+
+/// How far an import is; `None` when nothing is being done to it now.
+pub async fn find_progress(store: &Store, import: ImportId) -> Result<Option<Progress>> {
+    let here = store.progress().get(&import).copied();
+    if here.is_some() || store.engine() == Engine::Sqlite {
+        return Ok(here);
+    }
+    // Another process may be doing it.
+    let mut connection = store.read().await?;
+    let row = sqlx::query("select done, total from import_progress where import_id = $1")
+        .bind(import.to_string())
+        .fetch_optional(&mut *connection)
+        .await?;
+    row.map(|row| {
+        Ok(Progress {
+            done: row.try_get(0)?,
+            total: row.try_get(1)?,
+        })
+    })
+    .transpose()
+}
+
+/// Work in progress: what it reports is forgotten when it ends, well or not.
+#[derive(Debug)]
+pub(super) struct Reporter<'a> {
+    store: &'a Store,
+    import: ImportId,
+    now: Progress,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn begin(store: &'a Store, import: ImportId, total: i64) -> Self {
+        let now = Progress { done: 0, total };
+        store.progress().insert(import, now);
+        Self { store, import, now }
+    }
+
+    /// Reports that so many more rows are done.
+    pub(super) async fn advance(&mut self, rows: i64) -> Result<()> {
+        self.now.done += rows;
+        self.store.progress().insert(self.import, self.now);
+        if self.store.engine() == Engine::Postgres {
+            // By a connection of its own: the transaction at work shows nothing until it ends.
+            let mut connection = self.store.read().await?;
+            sqlx::query(
+                "insert into import_progress (import_id, done, total) values ($1, $2, $3)
+                 on conflict (import_id) do update set done = excluded.done, total = excluded.total",
+            )
+            .bind(self.import.to_string())
+            .bind(self.now.done)
+            .bind(self.now.total)
+            .execute(&mut *connection)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what other processes see; this one forgets by itself.
+    pub(super) async fn end(self) -> Result<()> {
+        if self.store.engine() == Engine::Postgres {
+            let mut connection = self.store.read().await?;
+            sqlx::query("delete from import_progress where import_id = $1")
+                .bind(self.import.to_string())
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Reporter<'_> {
+    fn drop(&mut self) {
+        self.store.progress().remove(&self.import);
+    }
+}
