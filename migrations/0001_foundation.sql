@@ -30,8 +30,8 @@ create table operators (
   role text not null,
   password_hash text not null,
   -- Sealed, both. The pending one becomes the seed when a code of it was entered.
-  totp_seed text,
-  totp_pending_seed text,
+  totp_seed_sealed text,
+  totp_pending_seed_sealed text,
   totp_confirmed_at bigint,
   -- The last time step whose code was used: no code works twice.
   totp_last_step bigint,

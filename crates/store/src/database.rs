@@ -295,7 +295,7 @@ async fn open_sqlite(settings: &DatabaseSettings) -> Result<(AnyPool, AnyPool)> 
 }
 
 /// Creates the file readable by its owner only: it holds personal data.
-fn create_file(file: &Path) -> std::io::Result<()> {
+pub(crate) fn create_file(file: &Path) -> std::io::Result<()> {
     if let Some(folder) = file.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
     }

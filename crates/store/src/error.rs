@@ -65,6 +65,9 @@ pub enum Error {
     /// The address of the database cannot be used.
     #[error("{0}")]
     InvalidSettings(String),
+    /// The file of a database is damaged.
+    #[error("{path} is damaged: {said}")]
+    Damaged { path: String, said: String },
     /// A file could not be read or written.
     #[error("{path}: {source}")]
     File {

@@ -16,7 +16,7 @@ pub async fn begin_totp(
     random: &dyn Random,
 ) -> Result<()> {
     let id = operator.to_string();
-    let changed = sqlx::query("update operators set totp_pending_seed = $2 where id = $1")
+    let changed = sqlx::query("update operators set totp_pending_seed_sealed = $2 where id = $1")
         .bind(&id)
         .bind(sealer.seal(seed_identity(&id), seed, random)?)
         .execute(&mut **tx)
@@ -43,10 +43,12 @@ pub async fn find_seeds(
     operator: OperatorId,
 ) -> Result<Seeds> {
     let id = operator.to_string();
-    let row = sqlx::query("select id, totp_seed, totp_pending_seed from operators where id = $1")
-        .bind(&id)
-        .fetch_optional(connection)
-        .await?;
+    let row = sqlx::query(
+        "select id, totp_seed_sealed, totp_pending_seed_sealed from operators where id = $1",
+    )
+    .bind(&id)
+    .fetch_optional(connection)
+    .await?;
     let Some(row) = row else {
         return Ok(Seeds::default());
     };
@@ -57,8 +59,8 @@ pub async fn find_seeds(
             .transpose()
     };
     Ok(Seeds {
-        confirmed: open(row.optional_text("totp_seed")?)?,
-        pending: open(row.optional_text("totp_pending_seed")?)?,
+        confirmed: open(row.optional_text("totp_seed_sealed")?)?,
+        pending: open(row.optional_text("totp_pending_seed_sealed")?)?,
     })
 }
 
@@ -74,9 +76,10 @@ pub async fn confirm_totp(
     now: Timestamp,
 ) -> Result<()> {
     let changed = sqlx::query(
-        "update operators set totp_seed = totp_pending_seed, totp_pending_seed = null,
-           totp_confirmed_at = $2, totp_last_step = $3, version = version + 1
-         where id = $1 and totp_pending_seed is not null",
+        "update operators set totp_seed_sealed = totp_pending_seed_sealed,
+           totp_pending_seed_sealed = null, totp_confirmed_at = $2, totp_last_step = $3,
+           version = version + 1
+         where id = $1 and totp_pending_seed_sealed is not null",
     )
     .bind(operator.to_string())
     .bind(now.as_millis())
@@ -95,7 +98,7 @@ pub async fn confirm_totp(
 pub async fn use_totp_step(tx: &mut Write, operator: OperatorId, step: i64) -> Result<bool> {
     let changed = sqlx::query(
         "update operators set totp_last_step = $2
-         where id = $1 and totp_seed is not null
+         where id = $1 and totp_seed_sealed is not null
            and (totp_last_step is null or totp_last_step < $2)",
     )
     .bind(operator.to_string())
@@ -171,7 +174,7 @@ pub async fn remove(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query(
-        "update operators set totp_seed = null, totp_pending_seed = null,
+        "update operators set totp_seed_sealed = null, totp_pending_seed_sealed = null,
            totp_confirmed_at = null, totp_last_step = null, version = version + 1
          where id = $1",
     )
@@ -221,7 +224,7 @@ async fn append(
 pub(crate) fn seed_identity(id: &str) -> RowIdentity<'_> {
     RowIdentity {
         table: "operators",
-        column: "totp_seed",
+        column: "totp_seed_sealed",
         id,
     }
 }

@@ -261,27 +261,21 @@ pub(crate) async fn end(
 /// Removes what is no longer needed, a bounded part per call: prepared users a day after the
 /// import ended (or was left), everything after [`DAYS_KEPT`] days. Returns how many rows went.
 pub async fn purge(tx: &mut Write, now: Timestamp) -> Result<u64> {
-    const OLD: &str = "import_id in (select id from imports
-        where coalesce(ended_at, created_at) <= $1) limit 5000)";
     let mut removed = 0;
-    for (delete, days) in [
-        (
-            "delete from import_users where (import_id, line) in (select import_id, line from import_users where ",
-            1,
-        ),
-        (
-            "delete from import_memberships where (import_id, line) in (select import_id, line from import_memberships where ",
-            1,
-        ),
-        (
-            "delete from import_rows where (import_id, line) in (select import_id, line from import_rows where ",
-            DAYS_KEPT,
-        ),
+    for (table, days) in [
+        ("import_users", 1),
+        ("import_memberships", 1),
+        ("import_rows", DAYS_KEPT),
     ] {
-        let done = sqlx::query(sqlx::AssertSqlSafe(format!("{delete}{OLD}")))
-            .bind(now.plus_days(-days).as_millis())
-            .execute(&mut **tx)
-            .await?;
+        let done = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "delete from {table} where (import_id, line) in (
+               select import_id, line from {table} where import_id in (
+                 select id from imports where coalesce(ended_at, created_at) <= $1)
+               limit 5000)"
+        )))
+        .bind(now.plus_days(-days).as_millis())
+        .execute(&mut **tx)
+        .await?;
         removed += done.rows_affected();
     }
     let done = sqlx::query(
