@@ -1,0 +1,64 @@
+//! The command line: one binary, one subcommand per role.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogArgs, LogFormat, ServeArgs};
+use crate::serve;
+
+/// Connects an organisation's own directory to Microsoft 365.
+#[derive(Debug, Parser)]
+#[command(name = "signpost", version)]
+struct Signpost {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the portal and, unless told otherwise, its worker.
+    Serve(Box<ServeArgs>),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let signpost = Signpost::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match signpost.command {
+            Command::Serve(args) => {
+                start_log(&args.log);
+                serve::run(&args).await
+            }
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to its user")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("signpost: {error:#}");
+    ExitCode::FAILURE
+}
+
+/// Starts logging: text for people at a terminal, JSON for machines.
+fn start_log(args: &LogArgs) {
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let format = args.log_format.unwrap_or_else(|| {
+        if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json }
+    });
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

@@ -1,0 +1,276 @@
+//! The gate every request passes: route known, visitor known, role enough, post our own.
+//!
+//! It puts a [`Visit`] among the request's extensions before a page or server function runs,
+//! and prints an error page for every refusal, its own and theirs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use app::access::{Access, access_of};
+use app::error::PortalError;
+use app::forms::{FLASH_KEY, Flash, Posted};
+use app::portal::Portal;
+use app::visit::{Inner, Theme, Visit};
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use signpost_app as app;
+use signpost_model::random::random_token;
+use signpost_model::{Operator, OperatorId, Role};
+use subtle::ConstantTimeEq;
+use tower_sessions::Session;
+
+use crate::address::{Network, client_address};
+use crate::error_page;
+
+/// The largest form that is read: our largest has a few hundred check boxes.
+const MOST_FORM_BYTES: usize = 512 * 1024;
+
+/// The session key of the signed-in operator's id.
+pub const OPERATOR_KEY: &str = app::session::OPERATOR_KEY;
+
+/// What the gate needs to know.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub portal: Portal,
+    pub trusted_proxies: Arc<Vec<Network>>,
+}
+
+/// Lets a request through, or answers it itself.
+pub async fn pass(
+    State(gate): State<Gate>,
+    Extension(session): Extension<Session>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let mut inner = Inner {
+        path: request.uri().path().to_owned(),
+        theme: theme(request.headers()),
+        reference: reference(&gate.portal),
+        ..Inner::default()
+    };
+    let wants_html = wants_html(request.headers());
+    let result = admit(&gate, &session, peer, &mut request, &mut inner).await;
+    let visit = Visit::new(inner);
+    let mut response = match result {
+        Ok(()) => {
+            request.extensions_mut().insert(visit.clone());
+            next.run(request).await
+        }
+        Err(Refused::Redirect(to)) => return Redirect::to(&to).into_response(),
+        Err(Refused::Error(error)) => error.status().into_response(),
+    };
+    if let Ok(reference) = HeaderValue::from_str(&visit.reference) {
+        response.headers_mut().insert("x-request-id", reference);
+    }
+    let status = response.status();
+    if wants_html && (status.is_client_error() || status.is_server_error()) {
+        response.headers_mut().remove(LOCATION);
+        if !is_page(&response) {
+            return error_page::render(&gate.portal, visit, status).await;
+        }
+    }
+    response
+}
+
+enum Refused {
+    Redirect(String),
+    Error(PortalError),
+}
+
+impl From<PortalError> for Refused {
+    fn from(error: PortalError) -> Self {
+        Self::Error(error)
+    }
+}
+
+async fn admit(
+    gate: &Gate,
+    session: &Session,
+    peer: SocketAddr,
+    request: &mut Request,
+    inner: &mut Inner,
+) -> Result<(), Refused> {
+    inner.address = client_address(peer, request.headers(), &gate.trusted_proxies)
+        .map_err(|_| PortalError::BadRequest)?
+        .to_string();
+    let route = route_of(request).ok_or(PortalError::NotFound)?;
+    let access = access_of(request.method(), &route).ok_or(PortalError::NotFound)?;
+    if route.starts_with("/assets/") {
+        return Ok(());
+    }
+
+    if let Some(operator) = operator(gate, session).await? {
+        inner.csrf = app::session::csrf_token(session).await.unwrap_or_default();
+        inner.operator = Some(operator);
+    }
+    let needs_setup = inner.operator.is_none()
+        && !is_probe(&route)
+        && !app::session::has_owner(&gate.portal).await?;
+    if needs_setup && !matches!(route.as_str(), "/setup" | "/api/setup") {
+        return Err(Refused::Redirect("/setup".to_owned()));
+    }
+    if request.method() == Method::POST {
+        own_post(gate, inner, request).await?;
+    }
+    match access {
+        Access::Public => {}
+        Access::Role(needed) => match &inner.operator {
+            None => return Err(sign_in_first(session, request, inner).await),
+            Some(operator) if !operator.role.includes(needed) => {
+                return Err(PortalError::Forbidden { needed }.into());
+            }
+            Some(_) => {}
+        },
+    }
+    if request.method() == Method::GET {
+        take_flash(session, inner).await;
+    }
+    Ok(())
+}
+
+/// The route as the access table knows it: server functions share one wildcard in the router.
+fn route_of(request: &Request) -> Option<String> {
+    let matched = request.extensions().get::<MatchedPath>()?.as_str();
+    if matched.starts_with("/api/{*") {
+        return Some(request.uri().path().to_owned());
+    }
+    Some(matched.to_owned())
+}
+
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz" | "/metrics" | "/favicon.ico")
+}
+
+async fn operator(gate: &Gate, session: &Session) -> Result<Option<Operator>, PortalError> {
+    let Ok(Some(id)) = session.get::<OperatorId>(OPERATOR_KEY).await else { return Ok(None) };
+    app::session::signed_in(&gate.portal, session, id).await
+}
+
+/// A post must come from our own page: by the browser's own word, by its origin, and, once
+/// someone is signed in, by the token in the form. What is absent counts as wrong.
+async fn own_post(gate: &Gate, inner: &Inner, request: &mut Request) -> Result<(), PortalError> {
+    if !is_same_origin(request.headers(), &gate.portal.settings.public_url) {
+        return Err(PortalError::Forbidden { needed: Role::Auditor });
+    }
+    let content_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    if content_type.starts_with("multipart/form-data") {
+        // Files are streamed: the server function that takes them checks the token itself,
+        // as the first part of the body.
+        return Ok(());
+    }
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        return Err(PortalError::BadRequest);
+    }
+    let body = std::mem::take(request.body_mut());
+    let bytes = Limited::new(body, MOST_FORM_BYTES)
+        .collect()
+        .await
+        .map_err(|_| PortalError::BadRequest)?
+        .to_bytes();
+    let pairs: Vec<(String, String)> = form_urlencoded::parse(&bytes).into_owned().collect();
+    if inner.operator.is_some() {
+        let token = pairs.iter().find(|(key, _)| key == "csrf").map_or("", |(_, value)| value);
+        if inner.csrf.is_empty() || !bool::from(token.as_bytes().ct_eq(inner.csrf.as_bytes())) {
+            return Err(PortalError::Stale);
+        }
+    }
+    request.extensions_mut().insert(Posted(Arc::new(pairs)));
+    *request.body_mut() = Body::from(bytes);
+    Ok(())
+}
+
+fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
+        (Some(site), _) if site != "same-origin" => false,
+        (_, Some(origin)) => {
+            origin == public_url
+                || text("host").is_some_and(|host| {
+                    // Loopback has many names; elsewhere only the configured address counts.
+                    is_loopback(host) && origin == format!("http://{host}")
+                })
+        }
+        (Some(_), None) => true,
+        (None, None) => false,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+/// Keeps what was posted and where the person was going, and sends them to sign in.
+async fn sign_in_first(session: &Session, request: &Request, inner: &Inner) -> Refused {
+    let posted = request.extensions().get::<Posted>().cloned();
+    if request.method() == Method::GET && !inner.path.starts_with("/api/") {
+        let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        if back == "/" {
+            return Refused::Redirect("/sign-in".to_owned());
+        }
+        let back: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        return Refused::Redirect(format!("/sign-in?return={back}"));
+    }
+    match app::session::keep_for_after_sign_in(session, request.headers(), posted).await {
+        Some(back) => {
+            let back: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
+            Refused::Redirect(format!("/sign-in?return={back}"))
+        }
+        None => Refused::Redirect("/sign-in".to_owned()),
+    }
+}
+
+async fn take_flash(session: &Session, inner: &mut Inner) {
+    let Ok(Some(mut flashes)) = session.get::<Vec<Flash>>(FLASH_KEY).await else { return };
+    let Some(index) = flashes.iter().position(|flash| flash.path == inner.path) else { return };
+    let flash = flashes.remove(index);
+    inner.notice = flash.notice;
+    inner.form = flash.form;
+    let kept = if flashes.is_empty() {
+        session.remove::<Vec<Flash>>(FLASH_KEY).await.map(drop)
+    } else {
+        session.insert(FLASH_KEY, flashes).await
+    };
+    if let Err(error) = kept {
+        tracing::warn!(error = %error, "a shown notice stays in the session");
+    }
+}
+
+fn theme(headers: &HeaderMap) -> Option<Theme> {
+    let cookies = headers.get(COOKIE)?.to_str().ok()?;
+    let value = cookies.split(';').find_map(|part| part.trim().strip_prefix("signpost-theme="))?;
+    match value {
+        "light" => Some(Theme::Light),
+        "dark" => Some(Theme::Dark),
+        _ => None,
+    }
+}
+
+fn reference(portal: &Portal) -> String {
+    let token = random_token(portal.random.as_ref()).to_uppercase();
+    format!("{}-{}", &token[..4], &token[4..8])
+}
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
+}
+
+fn is_page(response: &Response) -> bool {
+    response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html"))
+}
+

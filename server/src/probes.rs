@@ -1,0 +1,22 @@
+//! What a load balancer asks.
+
+use app::portal::Portal;
+use axum::Extension;
+use http::StatusCode;
+use signpost_app as app;
+
+/// The process answers.
+pub async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// The process can do its work: the database answers.
+pub async fn readyz(Extension(portal): Extension<Portal>) -> (StatusCode, &'static str) {
+    match portal.store.ping().await {
+        Ok(()) => (StatusCode::OK, "ready"),
+        Err(error) => {
+            tracing::warn!(error = %error, "not ready: the database does not answer");
+            (StatusCode::SERVICE_UNAVAILABLE, "database does not answer")
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The whole server as one router: pages, server functions, assets, probes, in one order of
+//! layers. Tests drive exactly this.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::App;
+use app::portal::Portal;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use leptos::config::LeptosOptions;
+use leptos::prelude::provide_context;
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use signpost_app as app;
+use tower::ServiceBuilder;
+use tower_http::compression::CompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+
+use crate::address::Network;
+use crate::gate::{self, Gate};
+use crate::headers::{self, Secure};
+use crate::sessions::DatabaseSessions;
+use crate::{metrics, probes};
+
+/// The largest body of any request: a CSV file of 100,000 people with long values.
+const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The longest an answer may take. Uploads of large files are the slowest.
+const LONGEST_ANSWER: Duration = Duration::from_secs(120);
+
+/// Builds the router of the portal.
+pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
+    let secure = portal.settings.public_url.starts_with("https://");
+    let options = LeptosOptions::builder().output_name("signpost").build();
+    let pages = generate_route_list(App);
+    let gate = Gate { portal: portal.clone(), trusted_proxies: Arc::new(trusted_proxies) };
+
+    let sessions = SessionManagerLayer::new(DatabaseSessions::new(portal.clone()))
+        .with_name(if secure { "__Host-signpost" } else { "signpost" })
+        .with_secure(secure)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnInactivity(app::session::IDLE));
+
+    let context = {
+        let portal = portal.clone();
+        move || provide_context(portal.clone())
+    };
+    Router::new()
+        .route("/assets/{*path}", get(asset))
+        .route("/favicon.ico", get(|| async { Redirect::permanent(app::assets::favicon_url()) }))
+        .route("/healthz", get(probes::healthz))
+        .route("/readyz", get(probes::readyz))
+        .route("/metrics", get(metrics::show))
+        .merge(app::streams::router())
+        .route("/api/{*function}", post(server_function))
+        .leptos_routes_with_context(&options, pages, context, {
+            let options = options.clone();
+            move || app::document(options.clone())
+        })
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .with_state(options)
+        .layer(axum::Extension(portal))
+        // A route layer: the gate must know which route was matched.
+        .layer(
+            ServiceBuilder::new()
+                .layer(TimeoutLayer::with_status_code(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    LONGEST_ANSWER,
+                ))
+                .layer(from_fn_with_state(Secure(secure), headers::protect))
+                .layer(from_fn(metrics::count))
+                .layer(CompressionLayer::new())
+                .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
+                .layer(sessions)
+                .layer(from_fn_with_state(gate, gate::pass)),
+        )
+}
+
+async fn server_function(
+    axum::Extension(portal): axum::Extension<Portal>,
+    request: Request,
+) -> Response {
+    leptos_axum::handle_server_fns_with_context(
+        move || provide_context(portal.clone()),
+        request,
+    )
+    .await
+    .into_response()
+}
+
+async fn asset(State(_): State<LeptosOptions>, Path(path): Path<String>) -> Response {
+    let Some(asset) = app::assets::asset(&path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut response = Response::new(Body::from(asset.body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=31536000, immutable"),
+    );
+    response
+}
