@@ -5,6 +5,8 @@
 
 use signpost_model::Role;
 
+use crate::pages;
+
 /// What a route asks of its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -27,11 +29,12 @@ pub const WRITE: Access = Access::Role(Role::Administrator);
 pub const OWN: Access = Access::Role(Role::Owner);
 
 /// Every route, in tables that stand beside their pages.
-pub const TABLES: &[&[Route]] = &[BASE];
+pub const TABLES: &[&[Route]] = &[BASE, pages::setup::ROUTES, pages::sign_in::ROUTES];
 
 const BASE: &[Route] = &[
     ("GET", "/assets/{*path}", PUBLIC),
     ("GET", "/favicon.ico", PUBLIC),
+    ("GET", "/styleguide", READ),
     ("GET", "/healthz", PUBLIC),
     ("GET", "/readyz", PUBLIC),
     ("GET", "/metrics", PUBLIC),
@@ -44,7 +47,11 @@ pub fn routes() -> impl Iterator<Item = &'static Route> {
 
 /// What the route asks; `None` when it has no entry and is refused.
 pub fn access_of(method: &http::Method, route: &str) -> Option<Access> {
-    let method = if method == http::Method::HEAD { "GET" } else { method.as_str() };
+    let method = if method == http::Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
     routes()
         .find(|(known, path, _)| *known == method && *path == route)
         .map(|(_, _, access)| *access)

@@ -13,6 +13,7 @@ use leptos_axum::ResponseOptions;
 use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 
+use crate::components::FieldError;
 use crate::error::PortalError;
 use crate::visit::{Notice, visit};
 
@@ -26,7 +27,10 @@ pub struct Answer {
 impl Answer {
     /// Goes to a page (from [`crate::urls`]).
     pub fn to(url: impl Into<String>) -> Self {
-        Self { to: url.into(), notice: None }
+        Self {
+            to: url.into(),
+            notice: None,
+        }
     }
 
     /// Says something there.
@@ -69,7 +73,10 @@ impl FormErrors {
 
     /// Only a sentence above the form.
     pub fn summary(text: impl Into<String>) -> Self {
-        Self { summary: Some(text.into()), fields: Vec::new() }
+        Self {
+            summary: Some(text.into()),
+            fields: Vec::new(),
+        }
     }
 
     /// One wrong field.
@@ -91,12 +98,19 @@ impl FormErrors {
 
     /// The refusal that shows them on the form at `to`.
     pub fn refuse(self, to: impl Into<String>) -> Refusal {
-        Refusal::Form { to: to.into(), errors: self }
+        Refusal::Form {
+            to: to.into(),
+            errors: self,
+        }
     }
 
     /// Refuses when anything is wrong.
     pub fn check(self, to: impl Into<String>) -> Result<(), Refusal> {
-        if self.is_empty() { Ok(()) } else { Err(self.refuse(to)) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.refuse(to))
+        }
     }
 }
 
@@ -123,26 +137,54 @@ impl FormState {
 
     /// What was typed into the field, if it was sent at all.
     pub fn typed(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.values
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether a check box was on: as typed after a refusal, else as stored.
     pub fn checked(&self, name: &str, stored: bool) -> bool {
-        if self.is_refused() { self.typed(name).is_some() } else { stored }
-    }
-
-    /// Whether a box of a list of this name was on.
-    pub fn includes(&self, name: &str, value: &str, stored: bool) -> bool {
         if self.is_refused() {
-            self.values.iter().any(|(key, typed)| key == name && typed == value)
+            self.typed(name).is_some()
         } else {
             stored
         }
     }
 
+    /// Whether a box of a list of this name was on.
+    pub fn includes(&self, name: &str, value: &str, stored: bool) -> bool {
+        if self.is_refused() {
+            self.values
+                .iter()
+                .any(|(key, typed)| key == name && typed == value)
+        } else {
+            stored
+        }
+    }
+
+    /// All that is wrong, for the summary above the form.
+    pub fn problems(&self) -> Vec<FieldError> {
+        let summary = self
+            .errors
+            .summary
+            .iter()
+            .map(|text| FieldError::new("", text));
+        let fields = self
+            .errors
+            .fields
+            .iter()
+            .map(|(name, text)| FieldError::new(name, text));
+        summary.chain(fields).collect()
+    }
+
     /// The error of a field.
     pub fn error(&self, name: &str) -> Option<String> {
-        self.errors.fields.iter().find(|(key, _)| key == name).map(|(_, text)| text.clone())
+        self.errors
+            .fields
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, text)| text.clone())
     }
 }
 
@@ -163,12 +205,18 @@ impl Posted {
 
     /// Every value of a field.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The first value of a field; empty when it was not sent.
     pub fn first(&self, name: &str) -> &str {
-        self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value.as_str())
     }
 
     /// Whether the field was sent: a check box that is on.
@@ -177,7 +225,7 @@ impl Posted {
     }
 
     /// The values that may be shown again: no secrets, no token, bounded.
-    fn showable(&self) -> Vec<(String, String)> {
+    pub(crate) fn showable(&self) -> Vec<(String, String)> {
         let mut left = MOST_KEPT_BYTES;
         let mut kept = Vec::new();
         for (key, value) in self.0.iter() {
@@ -231,14 +279,27 @@ pub async fn respond(
     match work.await {
         Ok(answer) => {
             if let Some(notice) = answer.notice {
-                leave(Flash { path: path_of(&answer.to), notice: Some(notice), form: None }).await?;
+                leave(Flash {
+                    path: path_of(&answer.to),
+                    notice: Some(notice),
+                    form: None,
+                })
+                .await?;
             }
             see_other(&answer.to);
             Ok(())
         }
         Err(Refusal::Form { to, errors }) => {
-            let form = FormState { values: Posted::current().showable(), errors };
-            leave(Flash { path: path_of(&to), notice: None, form: Some(form) }).await?;
+            let form = FormState {
+                values: Posted::current().showable(),
+                errors,
+            };
+            leave(Flash {
+                path: path_of(&to),
+                notice: None,
+                form: Some(form),
+            })
+            .await?;
             see_other(&to);
             Ok(())
         }
@@ -269,13 +330,38 @@ pub fn session() -> Result<Session, PortalError> {
 
 async fn leave(flash: Flash) -> Result<(), PortalError> {
     let session = session()?;
-    let mut flashes: Vec<Flash> = session.get(FLASH_KEY).await.ok().flatten().unwrap_or_default();
+    let mut flashes: Vec<Flash> = session
+        .get(FLASH_KEY)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     flashes.retain(|waiting| waiting.path != flash.path);
     if flashes.len() >= MOST_FLASHES {
         flashes.remove(0);
     }
     flashes.push(flash);
-    session.insert(FLASH_KEY, flashes).await.map_err(|error| internal(&error))
+    session
+        .insert(FLASH_KEY, flashes)
+        .await
+        .map_err(|error| internal(&error))
+}
+
+impl From<signpost_store::Error> for Refusal {
+    fn from(error: signpost_store::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<signpost_store::Error> for PortalError {
+    /// What pages have no better words for; they turn conflicts into field errors before.
+    fn from(error: signpost_store::Error) -> Self {
+        match error {
+            signpost_store::Error::NotFound(_) => Self::NotFound,
+            signpost_store::Error::Stale(_) => Self::Stale,
+            other => internal(&other),
+        }
+    }
 }
 
 /// Logs the whole chain once, under the reference that the error page shows.
@@ -307,7 +393,10 @@ mod tests {
             ("password".into(), "hunter2".into()),
             ("secret".into(), "s".into()),
         ]));
-        assert_eq!(posted.showable(), [("email".to_owned(), "ada@contoso.example".to_owned())]);
+        assert_eq!(
+            posted.showable(),
+            [("email".to_owned(), "ada@contoso.example".to_owned())]
+        );
     }
 
     #[test]

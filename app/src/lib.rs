@@ -6,10 +6,21 @@
     reason = "the component macro makes every component that is not private fully public"
 )]
 
+pub mod access;
 pub mod assets;
 pub mod components;
+pub mod error;
+pub mod forms;
 pub mod pages;
+pub mod passwords;
+pub mod policy;
+pub mod portal;
 #[cfg(test)]
 mod rendering;
+mod root;
+pub mod session;
 pub mod shell;
 pub mod urls;
+pub mod visit;
+
+pub use root::{App, document, error_document};

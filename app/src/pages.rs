@@ -1,4 +1,6 @@
 //! One module per page.
 
 pub mod problem;
+pub mod setup;
+pub mod sign_in;
 pub mod styleguide;

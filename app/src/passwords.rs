@@ -32,6 +32,28 @@ pub const SHORTEST: usize = 12;
 /// The longest password that is hashed: bounds the work of one request.
 pub const LONGEST: usize = 256;
 
+/// Why a new password is not taken; `None` of the person's own words may be it.
+pub fn check_new(password: &Secret, own_words: &[&str]) -> Result<(), String> {
+    let text = password.expose();
+    if text.chars().count() < SHORTEST {
+        return Err(format!("Use at least {SHORTEST} characters"));
+    }
+    if text.len() > LONGEST {
+        return Err(format!("Use at most {LONGEST} characters"));
+    }
+    let folded = signpost_model::text::fold(text);
+    let own = own_words
+        .iter()
+        .any(|word| signpost_model::text::fold(word) == folded);
+    let mut letters: Vec<char> = folded.chars().collect();
+    letters.sort_unstable();
+    letters.dedup();
+    if own || letters.len() < 5 {
+        return Err("This password is too easy to guess. A few words in a row are good".to_owned());
+    }
+    Ok(())
+}
+
 /// Hashes and checks passwords.
 #[derive(Clone)]
 pub struct Passwords {
@@ -58,7 +80,11 @@ impl Default for Passwords {
 
 impl Passwords {
     /// The hash of a new password, in PHC form.
-    pub async fn hash(&self, password: &Secret, random: &dyn Random) -> Result<String, PortalError> {
+    pub async fn hash(
+        &self,
+        password: &Secret,
+        random: &dyn Random,
+    ) -> Result<String, PortalError> {
         let mut salt = [0u8; 16];
         random.fill(&mut salt);
         let output = self.derive(password, salt.to_vec(), argon2()).await?;
@@ -91,14 +117,19 @@ impl Passwords {
             return Err(PortalError::Busy);
         }
         let waiting = Waiting(Arc::clone(&self.waiting));
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|_| PortalError::Busy)?;
+        let permit = Arc::clone(&self.permits)
+            .acquire_owned()
+            .await
+            .map_err(|_| PortalError::Busy)?;
         let (password, memory) = (password.clone(), Arc::clone(&self.memory));
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let _waiting = waiting;
-            let mut blocks =
-                memory.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let mut blocks = memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop()
+                .unwrap_or_default();
             blocks.resize(argon2.params().block_count(), Block::default());
             let mut output = vec![0; OUTPUT_BYTES];
             let result = argon2.hash_password_into_with_memory(
@@ -107,7 +138,10 @@ impl Passwords {
                 &mut output,
                 &mut blocks,
             );
-            memory.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+            memory
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(blocks);
             result.map(|()| output).map_err(|_| PortalError::BadRequest)
         })
         .await
@@ -135,8 +169,13 @@ fn parse(text: &str) -> Option<(Vec<u8>, Argon2<'static>, Vec<u8>)> {
     let mut salt = [0u8; 64];
     let salt = hash.salt?.decode_b64(&mut salt).ok()?.to_vec();
     let expected = hash.hash?.as_bytes().to_vec();
-    (expected.len() == OUTPUT_BYTES && params.m_cost() <= 4 * MEMORY_KIB)
-        .then(|| (salt, Argon2::new(Algorithm::Argon2id, Version::V0x13, params), expected))
+    (expected.len() == OUTPUT_BYTES && params.m_cost() <= 4 * MEMORY_KIB).then(|| {
+        (
+            salt,
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            expected,
+        )
+    })
 }
 
 fn phc(salt: &[u8], output: &[u8]) -> Option<String> {
@@ -166,11 +205,19 @@ mod tests {
             .unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert_eq!(
-            passwords.verify(&Secret::new("correct horse battery"), Some(&hash)).await,
+            passwords
+                .verify(&Secret::new("correct horse battery"), Some(&hash))
+                .await,
             Ok(true)
         );
-        assert_eq!(passwords.verify(&Secret::new("wrong"), Some(&hash)).await, Ok(false));
-        assert_eq!(passwords.verify(&Secret::new("wrong"), None).await, Ok(false));
+        assert_eq!(
+            passwords.verify(&Secret::new("wrong"), Some(&hash)).await,
+            Ok(false)
+        );
+        assert_eq!(
+            passwords.verify(&Secret::new("wrong"), None).await,
+            Ok(false)
+        );
     }
 
     #[tokio::test]

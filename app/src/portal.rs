@@ -1,6 +1,7 @@
 //! What pages and server functions work with: the store, the clock, the ways to the outside.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use leptos::prelude::use_context;
 use signpost_model::{Clock, Random};
@@ -18,6 +19,8 @@ pub struct Portal {
     pub random: Arc<dyn Random>,
     pub passwords: Passwords,
     pub settings: Arc<PortalSettings>,
+    /// Set once an owner exists; it never goes back.
+    pub set_up: Arc<AtomicBool>,
     /// Wakes the worker of this process: a run was queued.
     pub worker: Arc<Notify>,
 }

@@ -219,6 +219,7 @@ pub fn Page(
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// A page with one card in the middle: sign-in, setup, and what cannot be shown.
@@ -245,6 +246,7 @@ pub fn NarrowPage(
             </main>
         </div>
     }
+    .into_any()
 }
 
 /// The results of the post before. A page places it right below its header and tabs.
@@ -293,6 +295,7 @@ fn Start() -> impl IntoView {
             </defs>
         </svg>
     }
+    .into_any()
 }
 
 #[component]
@@ -336,6 +339,7 @@ fn Menu(section: Section, organisation: String, operator: Option<SignedIn>) -> i
             {operator.map(|operator| view! { <Operator operator=operator /> })}
         </nav>
     }
+    .into_any()
 }
 
 #[component]
@@ -366,6 +370,7 @@ fn MenuGroup(
             </ul>
         </div>
     }
+    .into_any()
 }
 
 #[component]
@@ -391,6 +396,7 @@ fn Operator(operator: SignedIn) -> impl IntoView {
             </form>
         </div>
     }
+    .into_any()
 }
 
 /// What holds for every page until it is settled.
@@ -432,6 +438,7 @@ fn Banners(practice: bool, banners: Vec<Banner>) -> impl IntoView {
         {practice}
         {banners}
     }
+    .into_any()
 }
 
 /// The list of keys, for those who have a script to serve them.

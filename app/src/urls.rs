@@ -7,7 +7,7 @@ pub const SETUP: &str = "/setup";
 /// Where operators sign in.
 pub const SIGN_IN: &str = "/sign-in";
 /// Takes the post that ends a session.
-pub const SIGN_OUT: &str = "/sign-out";
+pub const SIGN_OUT: &str = "/api/sign-out";
 /// The page after signing in.
 pub const OVERVIEW: &str = "/";
 /// All applications.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use leptos::prelude::use_context;
 use serde::{Deserialize, Serialize};
-use signpost_model::{Actor, Operator, Role};
+use signpost_model::{Actor, Author, Operator, Role};
 
 use crate::error::PortalError;
 use crate::forms::FormState;
+use crate::shell::Theme;
 
 /// Who is asking, and in which circumstances.
 #[derive(Debug, Clone, Default)]
@@ -24,32 +25,24 @@ pub struct Inner {
     pub csrf: String,
     /// The path of the page, without the query.
     pub path: String,
+    /// The organisation's name and time zone.
+    pub organisation: Organisation,
     /// What the last post left for this page.
     pub notice: Option<Notice>,
     pub form: Option<FormState>,
-    /// `light`, `dark`, or `None` for the system's choice.
-    pub theme: Option<Theme>,
+    pub theme: Theme,
     /// The client's network address.
     pub address: String,
     /// Stands in the log and on error pages.
     pub reference: String,
 }
 
-/// A theme that the operator chose over the system's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Theme {
-    Light,
-    Dark,
-}
-
-impl Theme {
-    /// The word in the cookie and in `data-theme`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
+/// Whose portal this is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Organisation {
+    pub name: String,
+    /// An IANA name; empty means UTC.
+    pub time_zone: String,
 }
 
 /// An inline message that stays: the result of a post.
@@ -75,22 +68,34 @@ pub enum NoticeKind {
 impl Notice {
     /// "It worked."
     pub fn success(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Success, text: text.into() }
+        Self {
+            kind: NoticeKind::Success,
+            text: text.into(),
+        }
     }
 
     /// Something to know.
     pub fn info(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Info, text: text.into() }
+        Self {
+            kind: NoticeKind::Info,
+            text: text.into(),
+        }
     }
 
     /// Done, but look.
     pub fn warning(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Warning, text: text.into() }
+        Self {
+            kind: NoticeKind::Warning,
+            text: text.into(),
+        }
     }
 
     /// It did not work.
     pub fn error(text: impl Into<String>) -> Self {
-        Self { kind: NoticeKind::Error, text: text.into() }
+        Self {
+            kind: NoticeKind::Error,
+            text: text.into(),
+        }
     }
 }
 
@@ -121,7 +126,9 @@ impl Visit {
 
     /// Whether the signed-in operator's role includes `role`: for showing or hiding buttons.
     pub fn may(&self, role: Role) -> bool {
-        self.operator.as_ref().is_some_and(|operator| operator.role.includes(role))
+        self.operator
+            .as_ref()
+            .is_some_and(|operator| operator.role.includes(role))
     }
 
     /// What a refused post left for this page; empty when there was none.
@@ -130,10 +137,17 @@ impl Visit {
     }
 
     /// Who stands in the audit trail for what this visit does.
-    pub fn actor(&self) -> Actor {
-        match &self.operator {
-            Some(operator) => Actor::Operator { id: operator.id, name: operator.name.clone() },
+    pub fn author(&self) -> Author {
+        let actor = match &self.operator {
+            Some(operator) => Actor::Operator {
+                id: operator.id,
+                name: operator.name.clone(),
+            },
             None => Actor::Anonymous,
+        };
+        Author {
+            actor,
+            address: Some(self.address.clone()),
         }
     }
 }

@@ -26,7 +26,11 @@ impl std::str::FromStr for Network {
             Some(prefix) => prefix.parse().map_err(|_| invalid())?,
             None => longest,
         };
-        if prefix > longest { Err(invalid()) } else { Ok(Self { base, prefix }) }
+        if prefix > longest {
+            Err(invalid())
+        } else {
+            Ok(Self { base, prefix })
+        }
     }
 }
 
@@ -34,11 +38,15 @@ impl Network {
     fn contains(self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
             (IpAddr::V4(base), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                let mask = u32::MAX
+                    .checked_shl(32 - u32::from(self.prefix))
+                    .unwrap_or(0);
                 u32::from(base) & mask == u32::from(address) & mask
             }
             (IpAddr::V6(base), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                let mask = u128::MAX
+                    .checked_shl(128 - u32::from(self.prefix))
+                    .unwrap_or(0);
                 u128::from(base) & mask == u128::from(address) & mask
             }
             _ => false,
@@ -64,7 +72,11 @@ pub fn client_address(
     for value in headers.get_all("x-forwarded-for").iter().rev() {
         let value = value.to_str().map_err(|_| InvalidForwarding)?;
         for part in value.rsplit(',') {
-            client = part.trim().parse::<IpAddr>().map_err(|_| InvalidForwarding)?.to_canonical();
+            client = part
+                .trim()
+                .parse::<IpAddr>()
+                .map_err(|_| InvalidForwarding)?
+                .to_canonical();
             if !is_trusted(client) {
                 return Ok(client);
             }
@@ -82,7 +94,11 @@ pub struct InvalidForwarding;
 mod tests {
     use super::*;
 
-    fn address_of(peer: &str, forwarded: &str, trusted: &[&str]) -> Result<String, InvalidForwarding> {
+    fn address_of(
+        peer: &str,
+        forwarded: &str,
+        trusted: &[&str],
+    ) -> Result<String, InvalidForwarding> {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
         let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().unwrap()).collect();
@@ -91,7 +107,10 @@ mod tests {
 
     #[test]
     fn a_stranger_cannot_choose_their_address() {
-        assert_eq!(address_of("203.0.113.9:5", "10.1.1.1", &["10.0.0.0/8"]), Ok("203.0.113.9".into()));
+        assert_eq!(
+            address_of("203.0.113.9:5", "10.1.1.1", &["10.0.0.0/8"]),
+            Ok("203.0.113.9".into())
+        );
     }
 
     #[test]
@@ -105,6 +124,9 @@ mod tests {
 
     #[test]
     fn a_header_that_does_not_parse_is_refused() {
-        assert_eq!(address_of("10.0.0.2:5", "nonsense", &["10.0.0.2"]), Err(InvalidForwarding));
+        assert_eq!(
+            address_of("10.0.0.2:5", "nonsense", &["10.0.0.2"]),
+            Err(InvalidForwarding)
+        );
     }
 }

@@ -70,7 +70,11 @@ pub struct ServeArgs {
     pub practice: bool,
 
     /// Address and port of the practice tenant.
-    #[arg(long, env = "SIGNPOST_PRACTICE_LISTEN", default_value = "127.0.0.1:4300")]
+    #[arg(
+        long,
+        env = "SIGNPOST_PRACTICE_LISTEN",
+        default_value = "127.0.0.1:4300"
+    )]
     pub practice_listen: SocketAddr,
 
     /// Leaves queued runs to `signpost worker` processes.
@@ -128,7 +132,9 @@ impl DataArgs {
 
     /// The file of the master key, unless the key itself was given.
     pub fn master_key_path(&self) -> PathBuf {
-        self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
+        self.master_key_file
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("master.key"))
     }
 }
 
@@ -262,8 +268,14 @@ mod tests {
 
     #[test]
     fn plain_http_is_refused_outside_of_loopback() {
-        assert!(parse(&["--public-url", "http://signpost.example.com"]).http().is_err());
-        let http = parse(&["--public-url", "https://signpost.example.com/"]).http().unwrap();
+        assert!(
+            parse(&["--public-url", "http://signpost.example.com"])
+                .http()
+                .is_err()
+        );
+        let http = parse(&["--public-url", "https://signpost.example.com/"])
+            .http()
+            .unwrap();
         assert_eq!(http.public_url, "https://signpost.example.com");
         assert!(http.secure);
     }

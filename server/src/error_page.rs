@@ -14,5 +14,5 @@ pub async fn render(portal: &Portal, visit: Visit, status: StatusCode) -> Respon
         provide_context(visit.clone());
         app::error_document(status).to_html()
     });
-    (status, Html(format!("<!DOCTYPE html>{html}"))).into_response()
+    (status, Html(html)).into_response()
 }

@@ -10,18 +10,21 @@ use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
 use app::portal::Portal;
-use app::visit::{Inner, Theme, Visit};
+use app::shell::Theme;
+use app::visit::{Inner, Organisation, Visit};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{ACCEPT, CONTENT_TYPE, COOKIE, LOCATION, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, Limited};
 use signpost_app as app;
 use signpost_model::random::random_token;
 use signpost_model::{Operator, OperatorId, Role};
+use signpost_store::settings;
 use subtle::ConstantTimeEq;
 use tower_sessions::Session;
 
@@ -30,9 +33,6 @@ use crate::error_page;
 
 /// The largest form that is read: our largest has a few hundred check boxes.
 const MOST_FORM_BYTES: usize = 512 * 1024;
-
-/// The session key of the signed-in operator's id.
-pub const OPERATOR_KEY: &str = app::session::OPERATOR_KEY;
 
 /// What the gate needs to know.
 #[derive(Debug, Clone)]
@@ -46,22 +46,24 @@ pub async fn pass(
     State(gate): State<Gate>,
     Extension(session): Extension<Session>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
+    // Apart, since a body may not be shared between threads while headers are read.
+    let (mut parts, mut body) = request.into_parts();
     let mut inner = Inner {
-        path: request.uri().path().to_owned(),
-        theme: theme(request.headers()),
+        path: parts.uri.path().to_owned(),
+        theme: theme(&parts.headers),
         reference: reference(&gate.portal),
         ..Inner::default()
     };
-    let wants_html = wants_html(request.headers());
-    let result = admit(&gate, &session, peer, &mut request, &mut inner).await;
+    let wants_html = wants_html(&parts.headers);
+    let result = admit(&gate, &session, peer, &mut parts, &mut body, &mut inner).await;
     let visit = Visit::new(inner);
     let mut response = match result {
         Ok(()) => {
-            request.extensions_mut().insert(visit.clone());
-            next.run(request).await
+            parts.extensions.insert(visit.clone());
+            next.run(Request::from_parts(parts, body)).await
         }
         Err(Refused::Redirect(to)) => return Redirect::to(&to).into_response(),
         Err(Refused::Error(error)) => error.status().into_response(),
@@ -94,14 +96,15 @@ async fn admit(
     gate: &Gate,
     session: &Session,
     peer: SocketAddr,
-    request: &mut Request,
+    request: &mut Parts,
+    body: &mut Body,
     inner: &mut Inner,
 ) -> Result<(), Refused> {
-    inner.address = client_address(peer, request.headers(), &gate.trusted_proxies)
+    inner.address = client_address(peer, &request.headers, &gate.trusted_proxies)
         .map_err(|_| PortalError::BadRequest)?
         .to_string();
     let route = route_of(request).ok_or(PortalError::NotFound)?;
-    let access = access_of(request.method(), &route).ok_or(PortalError::NotFound)?;
+    let access = access_of(&request.method, &route).ok_or(PortalError::NotFound)?;
     if route.starts_with("/assets/") {
         return Ok(());
     }
@@ -112,34 +115,35 @@ async fn admit(
     }
     let needs_setup = inner.operator.is_none()
         && !is_probe(&route)
-        && !app::session::has_owner(&gate.portal).await?;
+        && !app::session::is_set_up(&gate.portal).await?;
     if needs_setup && !matches!(route.as_str(), "/setup" | "/api/setup") {
         return Err(Refused::Redirect("/setup".to_owned()));
     }
-    if request.method() == Method::POST {
-        own_post(gate, inner, request).await?;
+    if request.method == Method::POST {
+        own_post(gate, session, inner, request, body).await?;
     }
     match access {
         Access::Public => {}
         Access::Role(needed) => match &inner.operator {
-            None => return Err(sign_in_first(session, request, inner).await),
+            None => return Err(sign_in_first(session, request).await),
             Some(operator) if !operator.role.includes(needed) => {
                 return Err(PortalError::Forbidden { needed }.into());
             }
             Some(_) => {}
         },
     }
-    if request.method() == Method::GET {
+    if request.method == Method::GET {
+        inner.organisation = organisation(&gate.portal).await?;
         take_flash(session, inner).await;
     }
     Ok(())
 }
 
 /// The route as the access table knows it: server functions share one wildcard in the router.
-fn route_of(request: &Request) -> Option<String> {
-    let matched = request.extensions().get::<MatchedPath>()?.as_str();
+fn route_of(request: &Parts) -> Option<String> {
+    let matched = request.extensions.get::<MatchedPath>()?.as_str();
     if matched.starts_with("/api/{*") {
-        return Some(request.uri().path().to_owned());
+        return Some(request.uri.path().to_owned());
     }
     Some(matched.to_owned())
 }
@@ -149,41 +153,59 @@ fn is_probe(route: &str) -> bool {
 }
 
 async fn operator(gate: &Gate, session: &Session) -> Result<Option<Operator>, PortalError> {
-    let Ok(Some(id)) = session.get::<OperatorId>(OPERATOR_KEY).await else { return Ok(None) };
+    let Ok(Some(id)) = session.get::<OperatorId>(app::session::OPERATOR_KEY).await else {
+        return Ok(None);
+    };
     app::session::signed_in(&gate.portal, session, id).await
 }
 
 /// A post must come from our own page: by the browser's own word, by its origin, and, once
 /// someone is signed in, by the token in the form. What is absent counts as wrong.
-async fn own_post(gate: &Gate, inner: &Inner, request: &mut Request) -> Result<(), PortalError> {
-    if !is_same_origin(request.headers(), &gate.portal.settings.public_url) {
-        return Err(PortalError::Forbidden { needed: Role::Auditor });
+async fn own_post(
+    gate: &Gate,
+    session: &Session,
+    inner: &Inner,
+    request: &mut Parts,
+    body: &mut Body,
+) -> Result<(), Refused> {
+    if !is_same_origin(&request.headers, &gate.portal.settings.public_url) {
+        return Err(PortalError::Forbidden {
+            needed: Role::Auditor,
+        }
+        .into());
     }
-    let content_type =
-        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type = request
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
     if content_type.starts_with("multipart/form-data") {
         // Files are streamed: the server function that takes them checks the token itself,
         // as the first part of the body.
         return Ok(());
     }
     if !content_type.starts_with("application/x-www-form-urlencoded") {
-        return Err(PortalError::BadRequest);
+        return Err(PortalError::BadRequest.into());
     }
-    let body = std::mem::take(request.body_mut());
-    let bytes = Limited::new(body, MOST_FORM_BYTES)
+    let unread = std::mem::take(body);
+    let bytes = Limited::new(unread, MOST_FORM_BYTES)
         .collect()
         .await
         .map_err(|_| PortalError::BadRequest)?
         .to_bytes();
     let pairs: Vec<(String, String)> = form_urlencoded::parse(&bytes).into_owned().collect();
     if inner.operator.is_some() {
-        let token = pairs.iter().find(|(key, _)| key == "csrf").map_or("", |(_, value)| value);
+        let token = pairs
+            .iter()
+            .find(|(key, _)| key == "csrf")
+            .map_or("", |(_, value)| value);
         if inner.csrf.is_empty() || !bool::from(token.as_bytes().ct_eq(inner.csrf.as_bytes())) {
-            return Err(PortalError::Stale);
+            let posted = Posted(Arc::new(pairs));
+            return Err(refilled(session, &request.headers, &posted).await);
         }
     }
-    request.extensions_mut().insert(Posted(Arc::new(pairs)));
-    *request.body_mut() = Body::from(bytes);
+    request.extensions.insert(Posted(Arc::new(pairs)));
+    *body = Body::from(bytes);
     Ok(())
 }
 
@@ -208,29 +230,51 @@ fn is_loopback(host: &str) -> bool {
     matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
-/// Keeps what was posted and where the person was going, and sends them to sign in.
-async fn sign_in_first(session: &Session, request: &Request, inner: &Inner) -> Refused {
-    let posted = request.extensions().get::<Posted>().cloned();
-    if request.method() == Method::GET && !inner.path.starts_with("/api/") {
-        let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        if back == "/" {
-            return Refused::Redirect("/sign-in".to_owned());
-        }
-        let back: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
-        return Refused::Redirect(format!("/sign-in?return={back}"));
-    }
-    match app::session::keep_for_after_sign_in(session, request.headers(), posted).await {
-        Some(back) => {
-            let back: String = form_urlencoded::byte_serialize(back.as_bytes()).collect();
-            Refused::Redirect(format!("/sign-in?return={back}"))
-        }
-        None => Refused::Redirect("/sign-in".to_owned()),
+/// The form again, with what was typed: its token is of another session.
+async fn refilled(session: &Session, headers: &HeaderMap, posted: &Posted) -> Refused {
+    let summary = "This page was open too long. Your entries are still here; send them again.";
+    match app::session::keep_posted(session, headers, Some(posted), summary).await {
+        Some(back) => Refused::Redirect(back),
+        None => Refused::Error(PortalError::Stale),
     }
 }
 
+/// Keeps what was posted and where the person was going, and sends them to sign in.
+async fn sign_in_first(session: &Session, request: &Parts) -> Refused {
+    let back = if request.method == Method::GET {
+        request
+            .uri
+            .path_and_query()
+            .map(|path| path.as_str().to_owned())
+    } else {
+        let posted = request.extensions.get::<Posted>();
+        let summary =
+            "You were signed out meanwhile. Your entries are still here; send them again.";
+        app::session::keep_posted(session, &request.headers, posted, summary).await
+    };
+    Refused::Redirect(match back.as_deref() {
+        None | Some("/") => app::urls::SIGN_IN.to_owned(),
+        Some(back) => app::urls::with_query(app::urls::SIGN_IN, &[("return", back)]),
+    })
+}
+
+async fn organisation(portal: &Portal) -> Result<Organisation, PortalError> {
+    let mut read = portal.store.read().await?;
+    let name = settings::find(&mut read, &settings::ORGANISATION_NAME).await?;
+    let time_zone = settings::find(&mut read, &settings::TIME_ZONE).await?;
+    Ok(Organisation {
+        name: name.unwrap_or_default(),
+        time_zone: time_zone.unwrap_or_default(),
+    })
+}
+
 async fn take_flash(session: &Session, inner: &mut Inner) {
-    let Ok(Some(mut flashes)) = session.get::<Vec<Flash>>(FLASH_KEY).await else { return };
-    let Some(index) = flashes.iter().position(|flash| flash.path == inner.path) else { return };
+    let Ok(Some(mut flashes)) = session.get::<Vec<Flash>>(FLASH_KEY).await else {
+        return;
+    };
+    let Some(index) = flashes.iter().position(|flash| flash.path == inner.path) else {
+        return;
+    };
     let flash = flashes.remove(index);
     inner.notice = flash.notice;
     inner.form = flash.form;
@@ -244,14 +288,16 @@ async fn take_flash(session: &Session, inner: &mut Inner) {
     }
 }
 
-fn theme(headers: &HeaderMap) -> Option<Theme> {
-    let cookies = headers.get(COOKIE)?.to_str().ok()?;
-    let value = cookies.split(';').find_map(|part| part.trim().strip_prefix("signpost-theme="))?;
-    match value {
-        "light" => Some(Theme::Light),
-        "dark" => Some(Theme::Dark),
-        _ => None,
-    }
+fn theme(headers: &HeaderMap) -> Theme {
+    let cookies = headers
+        .get(COOKIE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let prefix = format!("{}=", Theme::COOKIE);
+    let value = cookies
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix(prefix.as_str()));
+    Theme::parse(value.unwrap_or_default())
 }
 
 fn reference(portal: &Portal) -> String {
@@ -273,4 +319,3 @@ fn is_page(response: &Response) -> bool {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|kind| kind.starts_with("text/html"))
 }
-

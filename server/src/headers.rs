@@ -14,7 +14,11 @@ use http::header::{
 pub struct Secure(pub bool);
 
 /// Adds the protective headers; pages bring their own policy with the nonce of their scripts.
-pub async fn protect(State(Secure(secure)): State<Secure>, request: Request, next: Next) -> Response {
+pub async fn protect(
+    State(Secure(secure)): State<Secure>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
@@ -30,8 +34,14 @@ pub async fn protect(State(Secure(secure)): State<Secure>, request: Request, nex
         "permissions-policy",
         HeaderValue::from_static("camera=(), microphone=(), geolocation=(), payment=()"),
     );
-    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    headers.insert(
+        "cross-origin-opener-policy",
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(
+        "cross-origin-resource-policy",
+        HeaderValue::from_static("same-origin"),
+    );
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

@@ -1,5 +1,8 @@
 //! The server of Signpost: settings, router, sign-in gate, worker and command line.
 
+// Leptos' views are deeply nested types.
+#![recursion_limit = "512"]
+
 pub mod address;
 pub mod ambient;
 pub mod command;

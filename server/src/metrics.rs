@@ -48,8 +48,17 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         durations.clone(),
     );
     let graph_calls = Family::default();
-    registry.register("graph_calls", "Calls to Microsoft Graph", graph_calls.clone());
-    Metrics { registry, requests, durations, graph_calls }
+    registry.register(
+        "graph_calls",
+        "Calls to Microsoft Graph",
+        graph_calls.clone(),
+    );
+    Metrics {
+        registry,
+        requests,
+        durations,
+        graph_calls,
+    }
 });
 
 /// Counts one call to Microsoft Graph.
@@ -73,7 +82,14 @@ pub async fn count(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     METRICS.durations.observe(start.elapsed().as_secs_f64());
     let status = response.status().as_u16();
-    METRICS.requests.get_or_create(&RequestLabels { method, route, status }).inc();
+    METRICS
+        .requests
+        .get_or_create(&RequestLabels {
+            method,
+            route,
+            status,
+        })
+        .inc();
     response
 }
 
@@ -83,6 +99,12 @@ pub async fn show() -> Response {
     if encode(&mut text, &METRICS.registry).is_err() {
         return http::StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+    (
+        [(
+            CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    )
         .into_response()
 }

@@ -8,21 +8,22 @@ use app::App;
 use app::portal::Portal;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use leptos::config::LeptosOptions;
 use leptos::prelude::provide_context;
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use signpost_app as app;
-use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
-use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+use tower_sessions::cookie::SameSite;
+use tower_sessions::cookie::time;
+use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::address::Network;
 use crate::gate::{self, Gate};
@@ -41,15 +42,24 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
     let secure = portal.settings.public_url.starts_with("https://");
     let options = LeptosOptions::builder().output_name("signpost").build();
     let pages = generate_route_list(App);
-    let gate = Gate { portal: portal.clone(), trusted_proxies: Arc::new(trusted_proxies) };
+    let gate = Gate {
+        portal: portal.clone(),
+        trusted_proxies: Arc::new(trusted_proxies),
+    };
 
     let sessions = SessionManagerLayer::new(DatabaseSessions::new(portal.clone()))
-        .with_name(if secure { "__Host-signpost" } else { "signpost" })
+        .with_name(if secure {
+            "__Host-signpost"
+        } else {
+            "signpost"
+        })
         .with_secure(secure)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_path("/")
-        .with_expiry(Expiry::OnInactivity(app::session::IDLE));
+        .with_expiry(Expiry::OnInactivity(time::Duration::milliseconds(
+            app::session::IDLE_MS,
+        )));
 
     let context = {
         let portal = portal.clone();
@@ -57,57 +67,59 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
     };
     Router::new()
         .route("/assets/{*path}", get(asset))
-        .route("/favicon.ico", get(|| async { Redirect::permanent(app::assets::favicon_url()) }))
+        .route(
+            "/favicon.ico",
+            get(|| async { Redirect::permanent(app::assets::favicon_url()) }),
+        )
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(metrics::show))
-        .merge(app::streams::router())
         .route("/api/{*function}", post(server_function))
-        .leptos_routes_with_context(&options, pages, context, {
-            let options = options.clone();
-            move || app::document(options.clone())
-        })
+        .leptos_routes_with_context(&options, pages, context, app::document)
         .fallback(|| async { StatusCode::NOT_FOUND })
         .with_state(options)
         .layer(axum::Extension(portal))
-        // A route layer: the gate must know which route was matched.
-        .layer(
-            ServiceBuilder::new()
-                .layer(TimeoutLayer::with_status_code(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    LONGEST_ANSWER,
-                ))
-                .layer(from_fn_with_state(Secure(secure), headers::protect))
-                .layer(from_fn(metrics::count))
-                .layer(CompressionLayer::new())
-                .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
-                .layer(sessions)
-                .layer(from_fn_with_state(gate, gate::pass)),
-        )
+        // Innermost first. The gate runs after routing: it asks which route was matched.
+        .layer(from_fn_with_state(gate, gate::pass))
+        .layer(sessions)
+        .layer(RequestBodyLimitLayer::new(MOST_BODY_BYTES))
+        .layer(CompressionLayer::new())
+        .layer(from_fn(metrics::count))
+        .layer(from_fn_with_state(Secure(secure), headers::protect))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            LONGEST_ANSWER,
+        ))
 }
 
 async fn server_function(
     axum::Extension(portal): axum::Extension<Portal>,
     request: Request,
 ) -> Response {
-    leptos_axum::handle_server_fns_with_context(
-        move || provide_context(portal.clone()),
-        request,
-    )
-    .await
-    .into_response()
+    leptos_axum::handle_server_fns_with_context(move || provide_context(portal.clone()), request)
+        .await
+        .into_response()
 }
 
-async fn asset(State(_): State<LeptosOptions>, Path(path): Path<String>) -> Response {
-    let Some(asset) = app::assets::asset(&path) else {
+async fn asset(uri: http::Uri, headers: HeaderMap) -> Response {
+    let Some(asset) = app::assets::asset(uri.path()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mut response = Response::new(Body::from(asset.body));
+    let accepts_brotli = headers
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accepted| accepted.contains("br"));
+    let compressed = asset.brotli().filter(|_| accepts_brotli);
+    let mut response = Response::new(Body::from(compressed.unwrap_or(&asset.body)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     headers.insert(
         CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=31536000, immutable"),
+        HeaderValue::from_static(app::assets::CACHE_CONTROL),
     );
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if compressed.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
+    }
     response
 }

@@ -16,6 +16,8 @@ pub enum Problem {
         /// As in `Auditor`.
         role: String,
     },
+    /// The request is not one that our pages send.
+    Refused,
     /// The form was sent with a token that is no longer good.
     Expired,
     /// More was sent than is taken.
@@ -42,6 +44,10 @@ impl Problem {
             Self::Forbidden { role } => (
                 "Not allowed",
                 format!("Your role is {role}. Ask an administrator to do this."),
+            ),
+            Self::Refused => (
+                "Not accepted",
+                "Nothing was changed. Go back, reload the page and try again.".into(),
             ),
             Self::Expired => (
                 "This page was open too long",

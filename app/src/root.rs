@@ -1,0 +1,140 @@
+//! The document of every page: contexts first, then the frame, then the page of the route.
+
+use http::StatusCode;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use jiff::tz::TimeZone;
+use leptos::nonce::use_nonce;
+use leptos::prelude::*;
+use leptos_axum::ResponseOptions;
+use leptos_meta::provide_meta_context;
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::{SsrMode, path};
+
+use crate::components::{CsrfToken, Tone, Zone};
+use crate::error::PortalError;
+use crate::pages;
+use crate::pages::problem::{Problem, ProblemPage};
+use crate::policy::content_security_policy;
+use crate::portal::Portal;
+use crate::shell::{self, Flash, Frame, SignedIn};
+use crate::visit::{Notice, NoticeKind, visit};
+
+/// The whole HTML document.
+pub fn document() -> impl IntoView {
+    provide_meta_context();
+    provide_page_contexts();
+    send_policy();
+    shell::document(view! { <App /> })
+}
+
+/// The document of a refusal.
+pub fn error_document(status: StatusCode) -> impl IntoView {
+    provide_meta_context();
+    provide_page_contexts();
+    shell::document(view! { <ProblemPage problem=problem_of_status(status) /> })
+}
+
+/// Every page by its route. Each arrives complete: nothing is streamed in later.
+#[component]
+pub fn App() -> impl IntoView {
+    view! {
+        <Router>
+            <Routes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
+                <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
+                <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
+                <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
+            </Routes>
+        </Router>
+    }
+}
+
+fn provide_page_contexts() {
+    let visit = visit();
+    let practice = use_context::<Portal>().is_some_and(|portal| portal.settings.practice.is_some());
+    provide_context(CsrfToken(visit.csrf.clone()));
+    let zone = TimeZone::get(&visit.organisation.time_zone).unwrap_or(TimeZone::UTC);
+    provide_context(Zone(zone));
+    provide_context(Frame {
+        organisation: visit.organisation.name.clone(),
+        operator: visit.operator.as_ref().map(|operator| SignedIn {
+            name: operator.name.clone(),
+            role: operator.role.label().to_owned(),
+        }),
+        theme: visit.theme,
+        practice,
+        notices: visit.notice.iter().map(flash).collect(),
+        ..Frame::default()
+    });
+}
+
+fn flash(notice: &Notice) -> Flash {
+    let tone = match notice.kind {
+        NoticeKind::Success => Tone::Ok,
+        NoticeKind::Info => Tone::Info,
+        NoticeKind::Warning => Tone::Warn,
+        NoticeKind::Error => Tone::Bad,
+    };
+    Flash {
+        tone,
+        title: notice.text.clone(),
+        detail: String::new(),
+    }
+}
+
+/// The page's own policy, with the nonce of the framework's two start-up scripts.
+fn send_policy() {
+    let Some(options) = use_context::<ResponseOptions>() else {
+        return;
+    };
+    let nonce = use_nonce().map(|nonce| nonce.to_string());
+    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(nonce.as_deref())) {
+        options.insert_header(CONTENT_SECURITY_POLICY, policy);
+    }
+}
+
+/// Shows a page, or why there is none, with the status that says the same.
+pub fn page<V: IntoView + 'static>(
+    load: impl Future<Output = Result<V, PortalError>> + Send + 'static,
+) -> impl IntoView {
+    Suspend::new(async move {
+        match load.await {
+            Ok(view) => view.into_any(),
+            Err(error) => {
+                if let Some(options) = use_context::<ResponseOptions>() {
+                    options.set_status(error.status());
+                }
+                view! { <ProblemPage problem=problem_of(&error) /> }.into_any()
+            }
+        }
+    })
+}
+
+fn problem_of(error: &PortalError) -> Problem {
+    match error {
+        PortalError::Internal { reference } => Problem::Internal {
+            reference: reference.clone(),
+        },
+        other => problem_of_status(other.status()),
+    }
+}
+
+fn problem_of_status(status: StatusCode) -> Problem {
+    let visit = visit();
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Problem::NotFound,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => match &visit.operator {
+            Some(operator) => Problem::Forbidden {
+                role: operator.role.label().to_owned(),
+            },
+            None => Problem::Refused,
+        },
+        StatusCode::BAD_REQUEST => Problem::Refused,
+        StatusCode::CONFLICT => Problem::Expired,
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => Problem::TooMany,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::REQUEST_TIMEOUT => Problem::Unavailable,
+        _ => Problem::Internal {
+            reference: visit.reference.clone(),
+        },
+    }
+}
