@@ -2,9 +2,11 @@
 //!
 //! Total and without I/O, so that a rule written by one person can never do more than choose.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::directory::{Attribute, User};
+use crate::directory::{Attribute, Profile, User};
 use crate::text::fold;
 
 /// The most conditions a rule may have.
@@ -125,8 +127,22 @@ impl Rule {
         Ok(())
     }
 
-    /// Whether the rule chooses this user. A rule without conditions chooses nobody.
+    /// Whether the rule chooses this user.
     pub fn matches(&self, user: &User) -> bool {
+        self.matches_profile(&user.profile)
+    }
+
+    /// The attributes that the rule looks at, each once.
+    pub fn attributes(&self) -> BTreeSet<Attribute> {
+        self.conditions
+            .iter()
+            .map(|condition| condition.attribute)
+            .collect()
+    }
+
+    /// Whether the rule chooses a user with these attributes. A rule without conditions chooses
+    /// nobody.
+    pub fn matches_profile(&self, profile: &Profile) -> bool {
         if self.conditions.is_empty() {
             return false;
         }
@@ -134,11 +150,11 @@ impl Rule {
             Combine::All => self
                 .conditions
                 .iter()
-                .all(|condition| condition.holds(user)),
+                .all(|condition| condition.holds(profile)),
             Combine::Any => self
                 .conditions
                 .iter()
-                .any(|condition| condition.holds(user)),
+                .any(|condition| condition.holds(profile)),
         }
     }
 
@@ -153,8 +169,8 @@ impl Rule {
 }
 
 impl Condition {
-    fn holds(&self, user: &User) -> bool {
-        let actual = fold(user.profile.value(self.attribute));
+    fn holds(&self, profile: &Profile) -> bool {
+        let actual = fold(profile.value(self.attribute));
         let value = fold(&self.value);
         match self.comparison {
             Comparison::Is => actual == value,

@@ -1,5 +1,8 @@
 //! The local copy of a tenant's accounts: what was last observed, found again by its keys.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};

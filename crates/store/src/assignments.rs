@@ -1,5 +1,8 @@
 //! Who has an application by assignment: the list, the candidates, assigning and unassigning.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::json;
 use signpost_model::audit::Subject;
 use signpost_model::plan::ObjectId;
@@ -14,7 +17,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::paging::{Page, PageRequest, page};
 use crate::rows::{TableRow, json_keys};
-use crate::scope::IN_SCOPE_OF_ASSIGNMENT;
+use crate::scope::{IN_SCOPE_OF_ASSIGNMENT, chooses, rule_columns};
 use crate::{Error, Result, Write, applications, audit, provisioning};
 
 /// Narrows the list of users of an application.
@@ -62,6 +65,9 @@ pub struct Candidate {
     pub detail: String,
 }
 
+/// Users that are read at once while a rule is judged.
+const STRETCH: i64 = 1_000;
+
 /// The users of an application, by name: in scope now, or still leaving it.
 pub async fn list_users(
     db: &mut AnyConnection,
@@ -69,53 +75,94 @@ pub async fn list_users(
     filter: &AssignmentFilter,
     request: &PageRequest,
 ) -> Result<Page<AssignedUser>> {
-    let scope = match application.access {
-        AccessType::AllUsers => "u.deleted_at is null".to_owned(),
-        AccessType::Assigned => {
-            format!("((u.deleted_at is null and {IN_SCOPE_OF_ASSIGNMENT}) or p.state = 'leaving')")
+    let (sql, limit) = users_statement(application, filter, request);
+    let mut place = place(request)?;
+    let mut users: Vec<(String, AssignedUser)> = Vec::new();
+    loop {
+        let rows = sqlx::query(AssertSqlSafe(sql.clone()))
+            .bind(application.id.to_string())
+            .bind(like_pattern(&filter.search))
+            .bind(i64::from(place.is_some()))
+            .bind(place.as_ref().map_or("", |(name, _)| name))
+            .bind(place.as_ref().map_or("", |(_, id)| id))
+            .bind(filter.state.map_or("", ProvisioningState::key))
+            .bind(limit)
+            .fetch_all(&mut *db)
+            .await?;
+        for row in &rows {
+            let user = assigned_user(row)?;
+            let listed = match &application.access {
+                AccessType::Rule(rule) => {
+                    user.state == Some(ProvisioningState::Leaving) || chooses(rule, row)?
+                }
+                AccessType::AllUsers | AccessType::Assigned => true,
+            };
+            if listed {
+                let name = TableRow::new("users", row).text("display_name_folded")?;
+                users.push((name, user));
+            }
         }
-        AccessType::Rule(_) => "p.state <> 'left'".to_owned(),
+        // A rule is judged in the program, so a page may need several stretches of the directory.
+        let enough = i64::try_from(users.len()).unwrap_or(i64::MAX) >= request.fetch();
+        if enough || i64::try_from(rows.len()) != Ok(limit) {
+            break;
+        }
+        place = rows.last().map(place_of).transpose()?;
+    }
+    users.truncate(request.size() as usize + 1);
+    let key =
+        |(folded, user): &(String, AssignedUser)| (folded.clone().into(), user.user_id.to_string());
+    Ok(page(request, users, key).map(|(_, user)| user))
+}
+
+/// The statement for a stretch of users, and how many rows it is to bring.
+fn users_statement(
+    application: &Application,
+    filter: &AssignmentFilter,
+    request: &PageRequest,
+) -> (String, i64) {
+    let (scope, columns, limit) = match &application.access {
+        AccessType::AllUsers => (
+            "u.deleted_at is null".to_owned(),
+            String::new(),
+            request.fetch(),
+        ),
+        AccessType::Assigned => (
+            format!("((u.deleted_at is null and {IN_SCOPE_OF_ASSIGNMENT}) or p.state = 'leaving')"),
+            String::new(),
+            request.fetch(),
+        ),
+        AccessType::Rule(rule) => (
+            "(u.deleted_at is null or p.state = 'leaving')".to_owned(),
+            rule_columns(rule),
+            STRETCH,
+        ),
     };
     let state = if filter.state.is_some() {
-        "p.state = $5"
+        "p.state = $6"
     } else {
-        "$5 = ''"
+        "$6 = ''"
     };
     let (direction, order) = direction(request);
     let sql = format!(
         "select u.id, u.display_name, u.display_name_folded, u.user_name, u.enabled,
            d.id as assignment_id, d.created_at as assigned_at, d.created_by as assigned_by,
-           p.state as provisioning_state, p.last_outcome, l.object_id
+           p.state as provisioning_state, p.last_outcome, l.object_id{columns}
          from users u join applications a on a.id = $1
          left join provisioning p on p.application_id = a.id and p.user_id = u.id
          left join links l on l.application_id = a.id and l.user_id = u.id
          left join assignments d on d.application_id = a.id and d.principal_kind = 'user'
            and d.principal_id = u.id
          where {scope} and {state} and ($2 = '' or u.search like $2 escape '\\')
-           and ($6 = 0 or (u.display_name_folded, u.id) {direction} ($3, $4))
+           and ($3 = 0 or (u.display_name_folded, u.id) {direction} ($4, $5))
          order by u.display_name_folded {order}, u.id {order} limit $7"
     );
-    let (name, id) = place(request)?;
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(application.id.to_string())
-        .bind(like_pattern(&filter.search))
-        .bind(name)
-        .bind(id)
-        .bind(filter.state.map_or("", ProvisioningState::key))
-        .bind(i64::from(request.cursor.is_some()))
-        .bind(request.fetch())
-        .fetch_all(db)
-        .await?;
-    let users = rows
-        .iter()
-        .map(|row| {
-            let folded = TableRow::new("users", row).text("display_name_folded")?;
-            Ok((folded, assigned_user(row)?))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let key =
-        |(folded, user): &(String, AssignedUser)| (folded.clone().into(), user.user_id.to_string());
-    Ok(page(request, users, key).map(|(_, user)| user))
+    (sql, limit)
+}
+
+fn place_of(row: &AnyRow) -> Result<(String, String)> {
+    let columns = TableRow::new("users", row);
+    Ok((columns.text("display_name_folded")?, columns.text("id")?))
 }
 
 fn assigned_user(row: &AnyRow) -> Result<AssignedUser> {
@@ -188,7 +235,7 @@ pub async fn list_candidate_users(
            and ($5 = 0 or (u.display_name_folded, u.id) {direction} ($3, $4))
          order by u.display_name_folded {order}, u.id {order} limit $6"
     );
-    let (name, id) = place(request)?;
+    let (name, id) = place(request)?.unwrap_or_default();
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(application.to_string())
         .bind(like_pattern(search))
@@ -386,11 +433,12 @@ fn direction(request: &PageRequest) -> (&'static str, &'static str) {
     }
 }
 
-fn place(request: &PageRequest) -> Result<(String, String)> {
-    request.cursor.as_ref().map_or_else(
-        || Ok((String::new(), String::new())),
-        |cursor| Ok((cursor.text()?.to_owned(), cursor.id().to_owned())),
-    )
+fn place(request: &PageRequest) -> Result<Option<(String, String)>> {
+    request
+        .cursor
+        .as_ref()
+        .map(|cursor| Ok((cursor.text()?.to_owned(), cursor.id().to_owned())))
+        .transpose()
 }
 
 /// A pattern for `like … escape '\'` that finds the text anywhere; empty for no search.
@@ -408,116 +456,4 @@ pub(crate) fn like_pattern(search: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{
-        NOW, add_application, add_group, add_users, alice, assign, dirty, group, user,
-    };
-    use crate::{Store, both_engines};
-
-    async fn names(store: &Store, application: &Application, search: &str) -> Vec<String> {
-        let mut db = store.read().await.unwrap();
-        let filter = AssignmentFilter {
-            search: search.to_owned(),
-            state: None,
-        };
-        let page = list_users(&mut db, application, &filter, &PageRequest::first(50))
-            .await
-            .unwrap();
-        page.items
-            .into_iter()
-            .map(|user| user.display_name)
-            .collect()
-    }
-
-    both_engines! {
-        async fn a_double_click_assigns_once(store: Store) {
-            add_users(&store, 1, &["Ada", "Bob"]).await;
-            add_group(&store, 1, "Sales", &[2]).await;
-            let application = add_application(&store, "M365", AccessType::Assigned).await;
-            let wanted = [Principal::User(user(1)), Principal::Group(group(1))];
-            assert_eq!(assign(&store, application.id, &wanted).await, 2);
-            assert_eq!(assign(&store, application.id, &wanted).await, 0);
-            assert_eq!(names(&store, &application, "").await, ["Ada", "Bob"]);
-            assert_eq!(dirty(&store, application.id).await, [user(1), user(2)]);
-        }
-
-        async fn who_does_not_exist_is_not_assigned(store: Store) {
-            let application = add_application(&store, "M365", AccessType::Assigned).await;
-            let nobody = [Principal::User(user(9)), Principal::Group(group(9))];
-            assert_eq!(assign(&store, application.id, &nobody).await, 0);
-        }
-
-        async fn unassigning_looks_at_the_user_again(store: Store) {
-            add_users(&store, 1, &["Ada"]).await;
-            let application = add_application(&store, "M365", AccessType::Assigned).await;
-            assign(&store, application.id, &[Principal::User(user(1))]).await;
-            let mut db = store.read().await.unwrap();
-            let filter = AssignmentFilter::default();
-            let listed = list_users(&mut db, &application, &filter, &PageRequest::first(9))
-                .await
-                .unwrap();
-            drop(db);
-            let ids: Vec<_> = listed.items.iter().filter_map(|user| user.assignment).collect();
-            let mut tx = store.write().await.unwrap();
-            let settled = provisioning::Settled {
-                user_id: user(1),
-                revision: 1,
-                state: ProvisioningState::InSync,
-                removed_at: None,
-                last_outcome: None,
-                attempts: 0,
-                due_at: None,
-                desired_name: None,
-            };
-            provisioning::settle(&mut tx, application.id, None, &[settled]).await.unwrap();
-            assert_eq!(unassign(&mut tx, application.id, &ids, &alice(), NOW).await.unwrap(), 1);
-            assert_eq!(unassign(&mut tx, application.id, &ids, &alice(), NOW).await.unwrap(), 0);
-            tx.commit().await.unwrap();
-            assert_eq!(names(&store, &application, "").await, Vec::<String>::new());
-            assert_eq!(dirty(&store, application.id).await, [user(1)]);
-        }
-
-        async fn users_are_listed_by_page_and_found_by_a_part_of_their_name(store: Store) {
-            add_users(&store, 1, &["Carol", "Ada", "Bob", "100% Dave"]).await;
-            let application = add_application(&store, "M365", AccessType::AllUsers).await;
-            assert_eq!(names(&store, &application, "RO").await, ["Carol"]);
-            assert_eq!(names(&store, &application, "0%").await, ["100% Dave"]);
-            let mut db = store.read().await.unwrap();
-            let filter = AssignmentFilter::default();
-            let first = list_users(&mut db, &application, &filter, &PageRequest::first(3))
-                .await
-                .unwrap();
-            let shown: Vec<_> = first.items.iter().map(|u| u.display_name.as_str()).collect();
-            assert_eq!(shown, ["100% Dave", "Ada", "Bob"]);
-            assert_eq!(first.items[1].state, Some(ProvisioningState::Pending));
-            let request = PageRequest::at(3, first.next.unwrap());
-            let second = list_users(&mut db, &application, &filter, &request).await.unwrap();
-            assert_eq!(second.items.len(), 1);
-            assert!(second.next.is_none());
-        }
-
-        async fn candidates_are_those_without_an_assignment(store: Store) {
-            add_users(&store, 1, &["Ada", "Bob"]).await;
-            add_group(&store, 1, "Sales", &[1]).await;
-            let application = add_application(&store, "M365", AccessType::Assigned).await;
-            assign(&store, application.id, &[Principal::User(user(1))]).await;
-            let mut db = store.read().await.unwrap();
-            let users = list_candidate_users(&mut db, application.id, "", &PageRequest::first(9))
-                .await
-                .unwrap();
-            assert_eq!(users.items.len(), 1);
-            assert_eq!(users.items[0].name, "Bob");
-            let groups = list_candidate_groups(&mut db, application.id, "sal", 9).await.unwrap();
-            assert_eq!(groups[0].principal, Principal::Group(group(1)));
-            drop(db);
-            assign(&store, application.id, &[groups[0].principal]).await;
-            let mut db = store.read().await.unwrap();
-            let assigned = list_groups(&mut db, application.id, "", 9).await.unwrap();
-            assert_eq!((assigned[0].name.as_str(), assigned[0].members), ("Sales", 1));
-        }
-    }
 }

@@ -249,3 +249,88 @@ const fn secret_row(id: &str) -> RowIdentity<'_> {
         id,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{
+        NOW, account, add_application, add_connected, add_users, alice, connect, inputs, random,
+        start,
+    };
+    use crate::{accounts, applications, both_engines};
+    use signpost_model::AccessType;
+    use signpost_model::run::RunScope;
+
+    both_engines! {
+        async fn a_secret_is_sealed_and_kept_when_none_is_given(store: Store) {
+            let application = add_connected(&store).await;
+            let found = {
+                let mut db = store.read().await.unwrap();
+                find(&mut db, application.id).await.unwrap().unwrap()
+            };
+            assert_eq!(found.secret_saved_at, Some(NOW));
+            let settings = ConnectionSettings {
+                domain: "fabrikam.example".to_owned(),
+                ..found.settings
+            };
+            let update = ConnectionUpdate {
+                settings: &settings,
+                secret: None,
+                state: ConnectionState::WithProblems,
+                findings: &Findings::default(),
+            };
+            let mut tx = store.write().await.unwrap();
+            let id = application.id;
+            save(&mut tx, store.sealer(), &random(), id, update, &alice(), NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            let mut db = store.read().await.unwrap();
+            let raw: String = sqlx::query_scalar("select secret_sealed from connections")
+                .fetch_one(&mut *db)
+                .await
+                .unwrap();
+            assert!(!raw.contains("hunter2"));
+            let opened = open_secret(&mut db, store.sealer(), id).await.unwrap();
+            assert_eq!(opened.unwrap().expose(), "hunter2");
+            let found = find(&mut db, id).await.unwrap().unwrap();
+            assert_eq!(found.settings.domain, "fabrikam.example");
+            assert_eq!(found.state, ConnectionState::WithProblems);
+        }
+
+        async fn the_audit_trail_holds_no_secret(store: Store) {
+            add_connected(&store).await;
+            let mut db = store.read().await.unwrap();
+            let trail: Vec<(String, Option<String>)> =
+                sqlx::query_as("select action, after_json from audit_events order by sequence")
+                    .fetch_all(&mut *db)
+                    .await
+                    .unwrap();
+            let (_, after) = trail.iter().find(|(a, _)| a == "connection.updated").unwrap();
+            let after = after.as_deref().unwrap();
+            assert!(after.contains("\"secret\":\"changed\"") && !after.contains("hunter2"));
+        }
+
+        async fn another_tenant_forgets_the_old_one(store: Store) {
+            add_users(&store, 1, &["Ada"]).await;
+            let application = add_connected(&store).await;
+            let run = start(&store, application.id, RunScope::Everyone).await;
+            let seen = [account(1, "ada")];
+            accounts::store_observations(&store, &run.lease, None, &seen, NOW).await.unwrap();
+            crate::runs::finish(&store, &run.lease, &crate::runs::RunEnd::Done, NOW).await.unwrap();
+            connect(&store, &application, "33333333-3333-3333-3333-333333333333").await;
+            let mut db = store.read().await.unwrap();
+            assert_eq!(accounts::count(&mut db, application.id).await.unwrap(), 0);
+            let listed = applications::list(&mut db).await.unwrap();
+            assert_eq!(listed[0].first_synced_at, None);
+            drop(db);
+            assert_eq!(inputs(&store, &application).await[0].link, None);
+        }
+
+        async fn an_application_without_settings_has_no_connection(store: Store) {
+            let application = add_application(&store, "M365", AccessType::AllUsers).await;
+            let mut db = store.read().await.unwrap();
+            assert_eq!(find(&mut db, application.id).await.unwrap(), None);
+            let secret = open_secret(&mut db, store.sealer(), application.id).await.unwrap();
+            assert!(secret.is_none());
+        }
+    }
+}

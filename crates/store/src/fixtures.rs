@@ -245,3 +245,26 @@ pub(crate) fn planned(input: &PlanInput, actions: Vec<Action>) -> PlannedUser {
         },
     }
 }
+
+/// Settles everyone as in sync.
+pub(crate) async fn settle_all(store: &Store, application: &Application) {
+    let settled: Vec<_> = inputs(store, application)
+        .await
+        .iter()
+        .map(|input| provisioning::Settled {
+            user_id: input.user.id,
+            revision: input.provisioning.revision,
+            state: signpost_model::ProvisioningState::InSync,
+            removed_at: None,
+            last_outcome: None,
+            attempts: 0,
+            due_at: None,
+            desired_name: None,
+        })
+        .collect();
+    let mut tx = store.write().await.unwrap();
+    provisioning::settle(&mut tx, application.id, None, &settled)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+}

@@ -152,3 +152,75 @@ pub async fn set_grants(
     let action = "licenses.changed";
     settings_changed(tx, application, action, Some(before), Some(after), by, now).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW, add_connected, add_users, alice, dirty, random, settle_all, user};
+    use crate::{Store, both_engines};
+    use signpost_model::license::Seats;
+
+    fn product(total: i64) -> Product {
+        Product {
+            sku_id: "sku".to_owned(),
+            part_number: "E3".to_owned(),
+            name: "Microsoft 365 E3".to_owned(),
+            assignable: true,
+            seats: Seats { total, used: 5 },
+            service_plans: Vec::new(),
+        }
+    }
+
+    async fn read(store: &Store, application: ApplicationId, total: i64) {
+        let mut tx = store.write().await.unwrap();
+        set_products(&mut tx, application, &[product(total)])
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    both_engines! {
+        async fn who_waits_for_a_seat_is_looked_at_when_one_appears(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob"]).await;
+            let application = add_connected(&store).await;
+            read(&store, application.id, 5).await;
+            settle_all(&store, &application).await;
+            let mut tx = store.write().await.unwrap();
+            let blocked = r#"{"blocked":[{"blocker":"no_seats","product":"E3"}]}"#;
+            sqlx::query("update provisioning set last_outcome = $1 where user_id = $2")
+                .bind(blocked)
+                .bind(user(2).to_string())
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            read(&store, application.id, 4).await;
+            assert_eq!(dirty(&store, application.id).await, []);
+            read(&store, application.id, 6).await;
+            assert_eq!(dirty(&store, application.id).await, [user(2)]);
+        }
+
+        async fn the_same_grants_again_change_nothing(store: Store) {
+            add_users(&store, 1, &["Ada"]).await;
+            let application = add_connected(&store).await;
+            settle_all(&store, &application).await;
+            let grants = ["b", "a"].map(|sku| NewGrant {
+                sku_id: sku.to_owned(),
+                group_id: None,
+                disabled_plans: vec!["plan".to_owned()],
+            });
+            let id = application.id;
+            for expected in [vec![user(1)], Vec::new()] {
+                let mut tx = store.write().await.unwrap();
+                set_grants(&mut tx, &random(), id, &grants, &alice(), NOW).await.unwrap();
+                tx.commit().await.unwrap();
+                assert_eq!(dirty(&store, id).await, expected);
+                settle_all(&store, &application).await;
+            }
+            let mut db = store.read().await.unwrap();
+            let kept = list_grants(&mut db, id).await.unwrap();
+            let order: Vec<_> = kept.iter().map(|grant| grant.sku_id.as_str()).collect();
+            assert_eq!(order, ["b", "a"]);
+        }
+    }
+}

@@ -378,3 +378,138 @@ pub(crate) async fn owned_by_account(
     }
     Ok(owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{
+        NOW, add_application, add_connected, add_group, add_users, alice, assign, dirty, group,
+        inputs, list_inputs, random, settle_all, user,
+    };
+    use crate::licenses::{NewGrant, set_grants};
+    use crate::{both_engines, provisioning};
+    use signpost_model::provisioning::Decision;
+    use signpost_model::rule::{Combine, Comparison, Condition};
+    use signpost_model::{Attribute, Principal};
+
+    fn ids(inputs: &[PlanInput]) -> Vec<UserId> {
+        inputs.iter().map(|input| input.user.id).collect()
+    }
+
+    both_engines! {
+        async fn everyone_comes_once_in_stretches(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob", "Carol", "Dave", "Eve"]).await;
+            let application = add_connected(&store).await;
+            let scope = InputScope { scope: RunScope::Everyone, only_user: None };
+            let mut db = store.read().await.unwrap();
+            let (mut seen, mut after) = (Vec::new(), None);
+            loop {
+                let page = list_next(&mut db, &application, scope, after, 2, NOW).await.unwrap();
+                seen.extend(ids(&page.inputs));
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, (1..=5).map(user).collect::<Vec<_>>());
+        }
+
+        async fn only_changed_and_due_users_come_in_a_run_over_changes(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob", "Carol"]).await;
+            let application = add_connected(&store).await;
+            settle_all(&store, &application).await;
+            assert_eq!(dirty(&store, application.id).await, []);
+            let mut tx = store.write().await.unwrap();
+            provisioning::touch_users(&mut tx, &[user(2)]).await.unwrap();
+            sqlx::query("update provisioning set due_at = $1 where user_id = $2")
+                .bind(NOW.as_millis())
+                .bind(user(3).to_string())
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            let changed = list_inputs(&store, &application, RunScope::Changed).await;
+            assert_eq!(ids(&changed), [user(2), user(3)]);
+        }
+
+        async fn one_user_comes_alone_changed_or_not(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob"]).await;
+            let application = add_connected(&store).await;
+            settle_all(&store, &application).await;
+            let scope = InputScope { scope: RunScope::Changed, only_user: Some(user(2)) };
+            let mut db = store.read().await.unwrap();
+            let page = list_next(&mut db, &application, scope, None, 500, NOW).await.unwrap();
+            assert_eq!(ids(&page.inputs), [user(2)]);
+            assert_eq!(page.next, None);
+        }
+
+        async fn who_was_unassigned_comes_out_of_scope(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob", "Carol"]).await;
+            add_group(&store, 1, "Sales", &[2]).await;
+            let application = add_application(&store, "M365", AccessType::Assigned).await;
+            let both = [Principal::User(user(1)), Principal::Group(group(1))];
+            assign(&store, application.id, &both).await;
+            let before = inputs(&store, &application).await;
+            assert_eq!(ids(&before), [user(1), user(2)]);
+            assert!(before.iter().all(|input| input.in_scope));
+            let mut tx = store.write().await.unwrap();
+            crate::memberships::remove(&mut tx, group(1), &[user(2)], &alice(), NOW)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            let after = inputs(&store, &application).await;
+            assert_eq!(ids(&after), [user(1), user(2)]);
+            assert_eq!(after.iter().map(|i| i.in_scope).collect::<Vec<_>>(), [true, false]);
+        }
+
+        async fn a_rule_decides_who_is_in_scope(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob"]).await;
+            let rule = Rule {
+                combine: Combine::All,
+                conditions: vec![Condition {
+                    attribute: Attribute::DisplayName,
+                    comparison: Comparison::Is,
+                    value: "bob".to_owned(),
+                }],
+            };
+            let application = add_application(&store, "M365", AccessType::Rule(rule)).await;
+            let inputs = inputs(&store, &application).await;
+            assert_eq!(inputs.iter().map(|i| i.in_scope).collect::<Vec<_>>(), [false, true]);
+        }
+
+        async fn inputs_carry_granted_groups_decisions_and_managers(store: Store) {
+            add_users(&store, 1, &["Ada", "Bob"]).await;
+            add_group(&store, 1, "Sales", &[1]).await;
+            add_group(&store, 2, "No license", &[1]).await;
+            let application = add_connected(&store).await;
+            let mut tx = store.write().await.unwrap();
+            let grant = NewGrant {
+                sku_id: "sku".to_owned(),
+                group_id: Some(group(1)),
+                disabled_plans: Vec::new(),
+            };
+            let id = application.id;
+            set_grants(&mut tx, &random(), id, &[grant], &alice(), NOW).await.unwrap();
+            let out = Some(&Decision::LeaveOut);
+            provisioning::decide(&mut tx, id, user(2), out, &alice(), NOW).await.unwrap();
+            sqlx::query("update users set manager_id = $1 where id = $2")
+                .bind(user(2).to_string())
+                .bind(user(1).to_string())
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+            tx.commit().await.unwrap();
+            let both = inputs(&store, &application).await;
+            assert_eq!(both[0].groups, [group(1)]);
+            assert_eq!(both[1].decision, Some(Decision::LeaveOut));
+            let manager = both[0].manager.as_ref().unwrap();
+            assert_eq!((manager.user_id, manager.object_id.clone()), (user(2), None));
+            assert!(!manager.expected, "a manager who is left out gets no account");
+            let mut tx = store.write().await.unwrap();
+            provisioning::decide(&mut tx, id, user(2), None, &alice(), NOW).await.unwrap();
+            tx.commit().await.unwrap();
+            let both = inputs(&store, &application).await;
+            assert!(both[0].manager.as_ref().unwrap().expected);
+        }
+    }
+}

@@ -115,3 +115,41 @@ pub async fn set_mapping(
     )
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::both_engines;
+    use crate::fixtures::{NOW, add_connected, add_users, alice, dirty, settle_all, user};
+
+    both_engines! {
+        async fn changed_actions_look_at_everyone(store: Store) {
+            add_users(&store, 1, &["Ada"]).await;
+            let application = add_connected(&store).await;
+            settle_all(&store, &application).await;
+            let policy = Policy { delete_accounts: true, ..Policy::default() };
+            for expected in [vec![user(1)], Vec::new()] {
+                let mut tx = store.write().await.unwrap();
+                set_policy(&mut tx, application.id, &policy, &alice(), NOW).await.unwrap();
+                tx.commit().await.unwrap();
+                assert_eq!(dirty(&store, application.id).await, expected);
+                settle_all(&store, &application).await;
+            }
+            let mut db = store.read().await.unwrap();
+            assert_eq!(find_policy(&mut db, application.id).await.unwrap(), policy);
+        }
+
+        async fn a_mapping_is_set_and_goes_back_to_the_default(store: Store) {
+            let application = add_connected(&store).await;
+            let (id, department) = (application.id, TargetAttribute::Department);
+            let template = "{{ user.department }}";
+            for (value, expected) in [(Some(template), 1), (None, 0)] {
+                let mut tx = store.write().await.unwrap();
+                set_mapping(&mut tx, id, department, value, &alice(), NOW).await.unwrap();
+                tx.commit().await.unwrap();
+                let mut db = store.read().await.unwrap();
+                assert_eq!(list_mappings(&mut db, id).await.unwrap().len(), expected);
+            }
+        }
+    }
+}

@@ -86,6 +86,21 @@ async fn touch(
     Ok(())
 }
 
+/// Forgets users that are removed for good, given as keys.
+pub(crate) async fn forget_users(tx: &mut Write, users: &str) -> Result<()> {
+    for sql in [
+        "delete from provisioning where user_id in (select key from json_each(json($1)))",
+        "delete from links where user_id in (select key from json_each(json($1)))",
+        "delete from decisions where user_id in (select key from json_each(json($1)))",
+        "delete from snapshots where user_id in (select key from json_each(json($1)))",
+        "delete from assignments where principal_kind = 'user'
+           and principal_id in (select key from json_each(json($1)))",
+    ] {
+        sqlx::query(sql).bind(users).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 /// Notes that the accounts of these users changed; users that the application does not follow
 /// stay out of it.
 pub(crate) async fn bump(

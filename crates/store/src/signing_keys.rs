@@ -101,3 +101,40 @@ const fn private_key_row(id: &str) -> RowIdentity<'_> {
         id,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::both_engines;
+    use crate::fixtures::{NOW, add_connected, random};
+
+    fn key(text: &str) -> SigningKey {
+        SigningKey {
+            private_key: Secret::new(text),
+            certificate: text.to_owned(),
+            not_before: NOW,
+            not_after: NOW.plus_days(365),
+        }
+    }
+
+    both_engines! {
+        async fn the_first_key_stays_when_two_processes_make_one(store: Store) {
+            let application = add_connected(&store).await;
+            let (id, state) = (application.id, SigningKeyState::Current);
+            for text in ["first", "second"] {
+                let mut tx = store.write().await.unwrap();
+                let made = key(text);
+                let kept = create(&mut tx, store.sealer(), &random(), id, state, &made, NOW)
+                    .await
+                    .unwrap();
+                tx.commit().await.unwrap();
+                assert_eq!(kept.private_key.expose(), "first");
+            }
+            let mut db = store.read().await.unwrap();
+            let next = SigningKeyState::Next;
+            assert!(find(&mut db, store.sealer(), id, next).await.unwrap().is_none());
+            let found = find(&mut db, store.sealer(), id, state).await.unwrap().unwrap();
+            assert_eq!(found.certificate, "first");
+        }
+    }
+}

@@ -69,11 +69,18 @@ pub async fn restore(
 }
 
 /// Removes for good who has been in the bin for [`DAYS_IN_BIN`] days, at most
-/// [`MAX_AT_ONCE`] of them; returns how many.
+/// [`MAX_AT_ONCE`] of them; returns how many. Whose account has not finished leaving stays: without
+/// the user nobody would know what is still to be done.
 pub async fn purge(tx: &mut Write, author: &Author, now: Timestamp) -> Result<usize> {
     let rows = sqlx::query(
         "select id, display_name from users
-         where deleted_at is not null and deleted_at <= $1 order by deleted_at, id limit $2",
+         where deleted_at is not null and deleted_at <= $1
+           and not exists (select 1 from links l
+             join applications a on a.id = l.application_id and a.deleted_at is null
+             left join provisioning p on p.application_id = l.application_id
+               and p.user_id = l.user_id
+             where l.user_id = users.id and coalesce(p.state, '') <> 'left')
+         order by deleted_at, id limit $2",
     )
     .bind(now.plus_days(-DAYS_IN_BIN).as_millis())
     .bind(difference(&[(); MAX_AT_ONCE]))
@@ -100,6 +107,7 @@ pub async fn purge(tx: &mut Write, author: &Author, now: Timestamp) -> Result<us
         .map(|row| TableRow::new("users", row).parsed("id"))
         .collect::<Result<Vec<UserId>>>()?;
     provisioning::touch_users(tx, &reports).await?;
+    provisioning::forget_users(tx, &keys).await?;
     sqlx::query("delete from users where id in (select key from json_each(json($1)))")
         .bind(&keys)
         .execute(&mut **tx)
