@@ -4,6 +4,8 @@
     reason = "a broken test set-up should stop the test"
 )]
 
+mod every_call;
 mod faults;
+mod practice;
 mod support;
 mod tokens;

@@ -1,0 +1,228 @@
+//! The client against the practice tenant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use signpost_graph::{
+    AccountPatch, Change, Client, Clock, Cloud, Config, Credential, ErrorKind, ObjectId, Profile,
+    SecretText, Selection, Write,
+};
+use signpost_practice_tenant::{Options, PracticeTenant, Throttle};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::every_call::{Routes, new_user, walk};
+
+/// The practice tenant's clock, which waiting moves on.
+#[derive(Debug)]
+pub(crate) struct Shared(signpost_practice_tenant::Clock);
+
+impl Clock for Shared {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        self.0.advance(duration.as_micros().div_ceil(1_000) as i64);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+pub(crate) struct Practice {
+    base: Url,
+    clock: Arc<Shared>,
+    http: reqwest::Client,
+}
+
+impl Practice {
+    async fn start(options: Options) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let clock = Arc::new(Shared(options.clock.clone()));
+        let tenant = PracticeTenant::new(options);
+        tokio::spawn(async move { tenant.serve(listener, std::future::pending()).await });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { base, clock, http }
+    }
+
+    async fn ask(&self, path: &str) -> Value {
+        let url = self.base.join("/_practice/").unwrap().join(path).unwrap();
+        self.http
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    async fn tell(&self, path: &str, body: Value) {
+        let url = self.base.join("/_practice/").unwrap().join(path).unwrap();
+        let answer = self.http.post(url).json(&body).send().await.unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap()
+        );
+    }
+
+    /// A client as the application with this key, and its configuration to change before.
+    async fn client(&self, key: &str, change: impl FnOnce(&mut Config)) -> Client {
+        let credentials = self.ask("credentials").await;
+        let applications = credentials["applications"].as_array().unwrap();
+        let application = applications.iter().find(|a| a["key"] == key).unwrap();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let cloud = Cloud::Custom {
+            authority: self.base.clone(),
+            graph: self.base.clone(),
+        };
+        let mut config = Config::new(
+            cloud,
+            text(&credentials["tenant_id"]).parse().unwrap(),
+            text(&application["client_id"]).parse().unwrap(),
+            Credential::Secret(SecretText::new(text(&application["secret"]))),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            11,
+        );
+        change(&mut config);
+        Client::new(config).unwrap()
+    }
+}
+
+fn simulated() -> Options {
+    let clock = signpost_practice_tenant::Clock::simulated(1_788_250_530_000);
+    Options {
+        clock,
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn every_call_works_and_none_is_forgotten() {
+    let practice = Practice::start(simulated()).await;
+    let routes = Arc::new(Routes::default());
+    let observer = Arc::clone(&routes);
+    let client = practice
+        .client("full", |config| config.observer = observer)
+        .await;
+    walk(&client).await;
+    let own = practice.ask("credentials").await;
+    let client_id = own["applications"][0]["client_id"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let registration = client
+        .application_credentials(client_id)
+        .await
+        .unwrap()
+        .unwrap();
+    let secret = SecretText::new(own["applications"][0]["secret"].as_str().unwrap());
+    assert!(registration.secret_ends_at(&secret).is_some());
+    assert_eq!(routes.unused(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn create_whose_answer_was_lost_is_found_by_its_immutable_id() {
+    let practice = Practice::start(simulated()).await;
+    let client = practice.client("good", |_| {}).await;
+    let fault = json!({"method": "POST", "route": "/users", "drop_after": true, "once": true});
+    practice.tell("faults", fault).await;
+    let user = new_user("contoso.example", "lost");
+    let key = user.immutable_id.clone().unwrap();
+    let error = client
+        .write(Write::CreateUser(Box::new(user)))
+        .await
+        .unwrap_err();
+    assert!(error.outcome_unknown());
+    let found = client.find_many_by_immutable_id(vec![key.clone()]).await;
+    assert_eq!(found[&key].as_ref().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn secret_that_has_expired_says_so() {
+    let practice = Practice::start(simulated()).await;
+    let client = practice.client("expired-secret", |_| {}).await;
+    let error = client.organization().await.unwrap_err();
+    let ErrorKind::Unauthorized(token) = error.kind() else {
+        panic!("{error}")
+    };
+    assert_eq!(token.kind, signpost_graph::TokenErrorKind::SecretExpired);
+}
+
+#[tokio::test]
+async fn application_without_consent_lacks_the_least_permission_of_the_call() {
+    let practice = Practice::start(simulated()).await;
+    let client = practice.client("no-consent", |_| {}).await;
+    assert_eq!(client.granted_roles().await.unwrap(), Vec::<String>::new());
+    let error = client
+        .list_users(Selection::Properties)
+        .next()
+        .await
+        .unwrap()
+        .unwrap_err();
+    let missing = Some("User.Read.All");
+    assert!(matches!(error.kind(), ErrorKind::Forbidden { missing: m, .. } if *m == missing));
+}
+
+/// Changes every account `rounds` times, twenty to a batch, four batches at once.
+async fn change_all(client: &Client, ids: &[ObjectId], rounds: usize) {
+    let patch = |title: String| {
+        let job_title = Change::Set(title);
+        let profile = Profile {
+            job_title,
+            ..Profile::default()
+        };
+        Box::new(AccountPatch {
+            profile,
+            ..AccountPatch::default()
+        })
+    };
+    for round in 0..rounds {
+        let batches: Vec<Vec<ObjectId>> = ids.chunks(20).map(<[_]>::to_vec).collect();
+        stream::iter(batches)
+            .for_each_concurrent(4, |batch| async {
+                let write = |id| Write::PatchUser {
+                    id,
+                    patch: patch(format!("Round {round}")),
+                };
+                let writes = batch.into_iter().map(|id| (id, write(id))).collect();
+                for (id, result) in client.batch(writes).await {
+                    result.unwrap_or_else(|error| panic!("{id}: {error}"));
+                }
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_writes_stay_just_under_the_documented_quota() {
+    let options = Options {
+        users: 1_000,
+        throttle: Throttle::Documented,
+        ..simulated()
+    };
+    let practice = Practice::start(options).await;
+    let client = practice.client("good", |_| {}).await;
+    let accounts = client
+        .list_users(Selection::Properties)
+        .try_concat()
+        .await
+        .unwrap();
+    let is_ordinary = |account: &&signpost_graph::Account| account.synchronised != Some(true);
+    let mut ids: Vec<ObjectId> = accounts.iter().filter(is_ordinary).map(|a| a.id).collect();
+    ids.reverse();
+    ids.truncate(1_000);
+    let started_ms = practice.clock.now_ms();
+    change_all(&client, &ids, 10).await;
+    let seconds = (practice.clock.now_ms() - started_ms) as f64 / 1_000.0;
+    let ideal = (10_000.0 - 3_000.0) / 20.0;
+    let calls = practice.ask("calls").await;
+    assert_eq!(calls["writes"], 10_000);
+    assert!(calls["throttled"].as_u64().unwrap() <= 100, "{calls}");
+    assert!(seconds <= 1.05 * ideal, "{seconds} s against {ideal} s");
+}
