@@ -94,7 +94,7 @@ impl Passwords {
     /// Whether the password is the one of this hash. Without a hash the work is done all the
     /// same, so that the time tells nobody who exists.
     pub async fn verify(&self, password: &Secret, hash: Option<&str>) -> Result<bool, PortalError> {
-        let stored = hash.and_then(|text| parse(text));
+        let stored = hash.and_then(parse);
         let (salt, argon2, expected) = match stored {
             Some(parts) => parts,
             None => (vec![0; 16], argon2(), Vec::new()),
