@@ -41,7 +41,7 @@ impl Policies {
                 "description": "The tenant-wide policy that controls which authentication methods are allowed in the tenant.",
                 "lastModifiedDateTime": instant(modified), "policyVersion": "1.5", "policyMigrationState": "migrationComplete", "reconfirmationInDays": null,
                 "registrationEnforcement": {"authenticationMethodsRegistrationCampaign": {
-                    "snoozeDurationInDays": 1, "enforceRegistrationAfterAllowedSnoozes": true, "state": "default", "excludeTargets": [],
+                    "snoozeDurationInDays": 1, "state": "default", "excludeTargets": [],
                     "includeTargets": [{"id": "all_users", "targetType": "group", "targetedAuthenticationMethod": "microsoftAuthenticator"}],
                 }},
                 "authenticationMethodConfigurations": [],

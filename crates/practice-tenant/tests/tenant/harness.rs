@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use signpost_graph_schema::{Conformance, Side};
 use signpost_practice_tenant::{Clock, Options, PracticeTenant};
 
 /// 2026-09-01T08:00:00Z.
@@ -17,6 +18,7 @@ pub(crate) struct World {
     pub(crate) base: String,
     pub(crate) http: reqwest::Client,
     pub(crate) token: String,
+    conformance: Conformance,
 }
 
 /// An answer read to its end.
@@ -71,7 +73,8 @@ impl World {
         let practice = PracticeTenant::new(options);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let router = practice.router();
+        let conformance = Conformance::new();
+        let router = conformance.record(practice.router());
         tokio::spawn(Arc::clone(&practice).serve_router(listener, router, std::future::pending()));
         let http = reqwest::Client::builder().build().unwrap();
         let mut world = Self {
@@ -79,6 +82,7 @@ impl World {
             base,
             http,
             token: String::new(),
+            conformance,
         };
         world.sign_in("full").await;
         world
@@ -224,5 +228,22 @@ async fn read(response: Response) -> Answer {
         status,
         headers,
         body,
+    }
+}
+
+/// Whatever a test asked, each answer it got must conform to Graph's description. Requests are not
+/// judged here: many of these tests send wrong ones on purpose.
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let violations = self.conformance.violations();
+        let answers: Vec<String> = violations
+            .iter()
+            .filter(|one| one.side == Side::Response)
+            .map(ToString::to_string)
+            .collect();
+        assert!(answers.is_empty(), "{}", answers.join("\n"));
     }
 }
