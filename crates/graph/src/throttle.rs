@@ -318,7 +318,7 @@ impl State {
             return;
         }
         // The server's bucket is empty, so ours is.
-        self.slow_down(0.9, now_ms);
+        self.slow_down(0.7, now_ms);
         if cost.writes > 0 {
             self.writes.level = self.writes.level.min(0.0);
         } else {
