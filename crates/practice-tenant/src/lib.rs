@@ -88,6 +88,7 @@ mod fields;
 mod filter;
 mod graph;
 mod groups;
+mod html;
 mod licenses;
 mod listener;
 mod members;

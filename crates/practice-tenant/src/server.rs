@@ -28,6 +28,7 @@ impl PracticeTenant {
     /// Everything the tenant serves: Microsoft's side at the root, the practice side under `/_practice/`.
     pub fn router(self: &Arc<Self>) -> Router {
         Router::new()
+            .route("/_practice/", axum::routing::get(crate::pages::overview))
             .nest("/_practice", crate::control::router())
             .fallback(microsoft)
             .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY))

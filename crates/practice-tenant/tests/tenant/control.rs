@@ -177,3 +177,73 @@ async fn tls_serves_under_the_test_authority() {
     let body: serde_json::Value = answer.json().await.unwrap();
     assert_eq!(body["graph"], format!("https://localhost:{port}"));
 }
+
+#[tokio::test]
+async fn people_see_what_the_tenant_holds() {
+    let world = World::with(Options {
+        users: 120,
+        ..options()
+    })
+    .await;
+    world.user("bob").await;
+    let page = async |path: &str| {
+        let response = world
+            .http
+            .get(format!("{}{path}", world.base))
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            response.headers()["content-security-policy"]
+                .to_str()
+                .unwrap()
+                .contains("default-src 'none'")
+        );
+        response.text().await.unwrap()
+    };
+    let first = page("/_practice/").await;
+    for words in [
+        "<title>Practice tenant</title>",
+        "<h1>Practice tenant</h1>",
+        "bob@contoso.example",
+        "Microsoft 365 E3",
+        "All Company",
+        "contoso.example",
+        "POST /users",
+        "Next page",
+    ] {
+        assert!(first.contains(words), "{words}");
+    }
+    let found = page("/_practice/?q=o%27brien").await;
+    assert!(found.contains("dobrien@contoso.example") && !found.contains("bob@contoso.example"));
+    assert!(found.contains("value=\"o&#39;brien\""));
+    let none = page("/_practice/?q=%3Cscript%3E").await;
+    assert!(none.contains("No account fits.") && !none.contains("<script>"));
+    let id = world.account("alice.martins@contoso.example").await["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let account = page(&format!("/_practice/account/{id}")).await;
+    assert!(
+        account.contains("<h1>Alice Martins</h1>")
+            && account.contains("Microsoft 365 E3")
+            && account.contains("All Company")
+    );
+    assert_eq!(
+        world
+            .http
+            .get(format!("{}/_practice", world.base))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    let style = world
+        .http
+        .get(format!("{}/_practice/style.css", world.base))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
+}
