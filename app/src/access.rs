@@ -29,7 +29,12 @@ pub const WRITE: Access = Access::Role(Role::Administrator);
 pub const OWN: Access = Access::Role(Role::Owner);
 
 /// Every route, in tables that stand beside their pages.
-pub const TABLES: &[&[Route]] = &[BASE, pages::setup::ROUTES, pages::sign_in::ROUTES];
+pub const TABLES: &[&[Route]] = &[
+    BASE,
+    pages::setup::ROUTES,
+    pages::sign_in::ROUTES,
+    pages::runs::ROUTES,
+];
 
 const BASE: &[Route] = &[
     ("GET", "/assets/{*path}", PUBLIC),

@@ -1,6 +1,7 @@
 //! One module per page.
 
 pub mod problem;
+pub mod runs;
 pub mod setup;
 pub mod sign_in;
 pub mod styleguide;

@@ -42,13 +42,16 @@ pub fn App() -> impl IntoView {
             <Routes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
+                <Route path=path!("/runs") view=pages::runs::AllRuns ssr=SsrMode::Async />
+                <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
                 <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
             </Routes>
         </Router>
     }
 }
 
-fn provide_page_contexts() {
+/// What the frame and the components of a page read.
+pub fn provide_page_contexts() {
     let visit = visit();
     let practice = use_context::<Portal>().is_some_and(|portal| portal.settings.practice.is_some());
     provide_context(CsrfToken(visit.csrf.clone()));

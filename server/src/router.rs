@@ -74,6 +74,8 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(metrics::show))
+        .route("/runs/{id}/events", get(app::pages::runs::events))
+        .route("/runs/{id}/actions.csv", get(app::pages::runs::csv))
         .route("/api/{*function}", post(server_function))
         .leptos_routes_with_context(&options, pages, context, app::document)
         .fallback(|| async { StatusCode::NOT_FOUND })

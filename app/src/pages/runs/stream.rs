@@ -1,0 +1,186 @@
+//! A run's progress as events, and its actions as a file.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::time::Duration;
+
+use async_stream::stream;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, Query};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::Stream;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use leptos::prelude::{Owner, RenderHtml, provide_context};
+use signpost_model::RunId;
+use signpost_model::run::{Outcome, RunState};
+use signpost_store::runs;
+use signpost_store::runs::actions::{self, StoredAction};
+
+use super::actions::differences;
+use super::run::{RunData, Wanted, body};
+use crate::error::PortalError;
+use crate::portal::Portal;
+use crate::root::provide_page_contexts;
+use crate::visit::Visit;
+
+/// How often the database is asked whether something changed.
+const PACE: Duration = Duration::from_millis(700);
+
+/// Events of one connection; the browser then connects anew, and is checked anew.
+const MOST_ROUNDS: usize = 600;
+
+/// Actions read at a time for the file.
+const CHUNK: i64 = 1_000;
+
+/// The progress of a run, as the HTML of the part of its page that changes.
+pub async fn events(
+    Path(id): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+    Extension(portal): Extension<Portal>,
+    Extension(visit): Extension<Visit>,
+) -> Response {
+    let Ok(id) = id.parse::<RunId>() else {
+        return PortalError::NotFound.status().into_response();
+    };
+    let wanted = Wanted::parse(|name| query.get(name).cloned().unwrap_or_default());
+    Sse::new(follow(id, wanted, portal, visit))
+        .keep_alive(KeepAlive::default())
+        .into_response()
+}
+
+fn follow(
+    id: RunId,
+    wanted: Wanted,
+    portal: Portal,
+    visit: Visit,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    stream! {
+        let mut shown = None;
+        for _ in 0..MOST_ROUNDS {
+            let Ok(data) = RunData::load(&portal, id, wanted.clone()).await else { return };
+            let state = data.run.state;
+            let now = (state, data.run.tally, data.run.cancel_requested);
+            if shown != Some(now) {
+                shown = Some(now);
+                yield Ok(Event::default().event("fragment").data(render(data, &portal, &visit)));
+                yield Ok(Event::default().event("status").data(state.label()));
+            }
+            if state.is_over() || state == RunState::AwaitingApproval {
+                yield Ok(Event::default().event("done").data(""));
+                return;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+fn render(data: RunData, portal: &Portal, visit: &Visit) -> String {
+    Owner::new().with(|| {
+        provide_context(portal.clone());
+        provide_context(visit.clone());
+        provide_page_contexts();
+        body(data, visit).to_html()
+    })
+}
+
+/// Every action of a run as CSV, streamed.
+pub async fn csv(
+    Path(id): Path<String>,
+    Extension(portal): Extension<Portal>,
+) -> Result<Response, http::StatusCode> {
+    let id: RunId = id.parse().map_err(|_| http::StatusCode::NOT_FOUND)?;
+    let found = async { runs::find(&mut *portal.store.read().await?, id).await }.await;
+    match found {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(http::StatusCode::NOT_FOUND),
+        Err(error) => return Err(PortalError::from(error).status()),
+    }
+    let lines = stream! {
+        yield Ok::<_, signpost_store::Error>(row(&HEADER.map(str::to_owned)));
+        let mut after = -1;
+        loop {
+            let page = async {
+                actions::list_all(&mut *portal.store.read().await?, id, after, CHUNK).await
+            };
+            let actions = page.await?;
+            let Some(last) = actions.last() else { return };
+            after = last.sequence;
+            yield Ok(actions.iter().map(line).collect::<String>());
+        }
+    };
+    let name = format!("attachment; filename=\"run-{id}.csv\"");
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+const HEADER: [&str; 9] = [
+    "User name",
+    "Display name",
+    "Object ID",
+    "Action",
+    "Changes",
+    "Reason",
+    "Outcome",
+    "Explanation",
+    "Request ID",
+];
+
+fn line(action: &StoredAction) -> String {
+    let changes: Vec<String> = differences(&action.action)
+        .iter()
+        .map(|change| {
+            let before = change.before.as_deref().unwrap_or("");
+            let after = change.after.as_deref().unwrap_or("");
+            format!("{}: {before} → {after}", change.label)
+        })
+        .collect();
+    let (outcome, explanation) = match &action.outcome {
+        Some(Outcome::Applied { .. }) => ("Applied", String::new()),
+        Some(Outcome::Failed(failure)) => ("Failed", failure.kind.text().to_owned()),
+        Some(Outcome::Skipped { because }) => ("Skipped", because.text().to_owned()),
+        None => ("Planned", String::new()),
+    };
+    row(&[
+        action.user_name.clone(),
+        action.display_name.clone(),
+        action
+            .object_id
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        action.action.kind().label().to_owned(),
+        changes.join("; "),
+        action.reason.text().to_owned(),
+        outcome.to_owned(),
+        explanation,
+        action.request_id.clone().unwrap_or_default(),
+    ])
+}
+
+fn row(fields: &[String; 9]) -> String {
+    let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+    format!("{}\r\n", fields.join(","))
+}
+
+/// A field that no spreadsheet takes for a formula.
+fn quoted(field: &str) -> String {
+    let risky = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let guard = if risky { "'" } else { "" };
+    format!("\"{guard}{}\"", field.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_name_cannot_become_a_formula() {
+        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
+        assert_eq!(quoted("Ada \"A\""), "\"Ada \"\"A\"\"\"");
+    }
+}
