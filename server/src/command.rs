@@ -21,6 +21,18 @@ struct Signpost {
 enum Command {
     /// Runs the portal and, unless told otherwise, its worker.
     Serve(Box<ServeArgs>),
+    /// Runs a practice tenant alone, to rehearse on.
+    PracticeTenant(PracticeTenantArgs),
+}
+
+/// How the practice tenant starts, and what it logs.
+#[derive(Debug, clap::Args)]
+struct PracticeTenantArgs {
+    #[command(flatten)]
+    tenant: signpost_practice_tenant::Args,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// Runs the command that the arguments name.
@@ -38,6 +50,11 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => {
                 start_log(&args.log);
                 serve::run(&args).await
+            }
+            Command::PracticeTenant(args) => {
+                start_log(&args.log);
+                args.tenant.run(serve::shutdown_signal()).await?;
+                Ok(())
             }
         }
     });

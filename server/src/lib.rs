@@ -11,6 +11,7 @@ pub mod error_page;
 pub mod gate;
 pub mod headers;
 pub mod metrics;
+pub mod practice;
 pub mod probes;
 pub mod router;
 pub mod serve;

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::router;
+use crate::{practice, router};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let http = args.http().context("settings that need changing:\n")?;
     let store = open_store(&args.data).await?;
-    let practice: Option<Practice> = None;
+    let practice = practice::start(args).await?;
     let portal = build_portal(store, &http, practice);
     announce(&portal, args).await?;
     let router = router::build(portal, http.trusted_proxies.clone());

@@ -80,6 +80,7 @@ mod calls;
 mod clock;
 mod control;
 mod control_writes;
+mod credentials;
 mod deleted_items;
 mod delta;
 mod domains;
@@ -116,5 +117,6 @@ mod users;
 
 pub use args::Args;
 pub use clock::Clock;
+pub use credentials::Credentials;
 pub use practice::{Options, PracticeTenant, Throttle};
 pub use tls::TestIdentity;
