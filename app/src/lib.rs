@@ -9,12 +9,16 @@
 pub mod access;
 pub mod assets;
 pub mod components;
+pub mod connection_check;
+pub mod connector;
 pub mod error;
 pub mod forms;
 pub mod pages;
 pub mod passwords;
+pub mod permissions;
 pub mod policy;
 pub mod portal;
+pub mod product_names;
 #[cfg(test)]
 mod rendering;
 mod root;

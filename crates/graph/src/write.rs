@@ -157,120 +157,150 @@ impl Client {
 impl Write {
     /// The request that makes this change; `base` is Graph's address with version.
     pub fn to_request(&self, base: &str) -> Request {
-        let request = Request::new(self.route(), self.path());
-        match self.body(base) {
+        let (route, path, body) = match self {
+            Self::CreateUser(user) => (
+                &route::CREATE_USER,
+                "/users".to_owned(),
+                Some(user.to_json()),
+            ),
+            Self::PatchUser { id, patch } => (
+                &route::PATCH_USER,
+                format!("/users/{id}"),
+                Some(patch.to_json()),
+            ),
+            Self::DeleteUser { id } => (&route::DELETE_USER, format!("/users/{id}"), None),
+            Self::Restore {
+                id,
+                new_user_principal_name: name,
+            } => (
+                &route::RESTORE,
+                format!("/directory/deletedItems/{id}/restore"),
+                Some(restore_body(name)),
+            ),
+            Self::AssignLicense { id, add, remove } => (
+                &route::ASSIGN_LICENSE,
+                format!("/users/{id}/assignLicense"),
+                Some(license_body(add, remove)),
+            ),
+            Self::ReprocessLicenses { id } => {
+                let path = format!("/users/{id}/reprocessLicenseAssignment");
+                (&route::REPROCESS_LICENSES, path, None)
+            }
+            Self::RevokeSessions { id } => (
+                &route::REVOKE_SESSIONS,
+                format!("/users/{id}/revokeSignInSessions"),
+                None,
+            ),
+            Self::SetManager { id, manager } => {
+                let body = json!({ "@odata.id": format!("{base}/users/{manager}") });
+                (
+                    &route::SET_MANAGER,
+                    format!("/users/{id}/manager/$ref"),
+                    Some(body),
+                )
+            }
+            Self::ClearManager { id } => (
+                &route::CLEAR_MANAGER,
+                format!("/users/{id}/manager/$ref"),
+                None,
+            ),
+            Self::CreateGroup(group) => (
+                &route::CREATE_GROUP,
+                "/groups".to_owned(),
+                Some(group.to_json()),
+            ),
+            Self::PatchGroup { id, patch } => (
+                &route::PATCH_GROUP,
+                format!("/groups/{id}"),
+                Some(to_json(patch)),
+            ),
+            Self::DeleteGroup { id } => (&route::DELETE_GROUP, format!("/groups/{id}"), None),
+            Self::AddGroupMembers { group, members } => member_parts(base, *group, members),
+            Self::RemoveGroupMember { group, member } => {
+                // Without `$ref` this would delete the member itself.
+                (
+                    &route::REMOVE_MEMBER,
+                    format!("/groups/{group}/members/{member}/$ref"),
+                    None,
+                )
+            }
+            Self::AssignGroupLicense { id, add, remove } => {
+                let path = format!("/groups/{id}/assignLicense");
+                (
+                    &route::ASSIGN_GROUP_LICENSE,
+                    path,
+                    Some(license_body(add, remove)),
+                )
+            }
+            Self::CreateFederation {
+                domain,
+                signing_certificate,
+                configuration,
+            } => {
+                let mut body = federation_body(configuration);
+                body["signingCertificate"] = json!(signing_certificate);
+                (
+                    &route::CREATE_FEDERATION,
+                    format!("/domains/{domain}/federationConfiguration"),
+                    Some(body),
+                )
+            }
+            Self::PatchFederation {
+                domain,
+                id,
+                configuration,
+            } => {
+                let path = format!("/domains/{domain}/federationConfiguration/{id}");
+                (
+                    &route::PATCH_FEDERATION,
+                    path,
+                    Some(federation_body(configuration)),
+                )
+            }
+            Self::DeleteFederation { domain, id } => {
+                let path = format!("/domains/{domain}/federationConfiguration/{id}");
+                (&route::DELETE_FEDERATION, path, None)
+            }
+        };
+        let request = Request::new(route, path);
+        match body {
             Some(body) => request.body(body),
             None => request,
         }
     }
+}
 
-    fn route(&self) -> &'static Route {
-        match self {
-            Self::CreateUser(_) => &route::CREATE_USER,
-            Self::PatchUser { .. } => &route::PATCH_USER,
-            Self::DeleteUser { .. } => &route::DELETE_USER,
-            Self::Restore { .. } => &route::RESTORE,
-            Self::AssignLicense { .. } => &route::ASSIGN_LICENSE,
-            Self::ReprocessLicenses { .. } => &route::REPROCESS_LICENSES,
-            Self::RevokeSessions { .. } => &route::REVOKE_SESSIONS,
-            Self::SetManager { .. } => &route::SET_MANAGER,
-            Self::ClearManager { .. } => &route::CLEAR_MANAGER,
-            Self::CreateGroup(_) => &route::CREATE_GROUP,
-            Self::PatchGroup { .. } => &route::PATCH_GROUP,
-            Self::DeleteGroup { .. } => &route::DELETE_GROUP,
-            // One member by its own route, whose refusal is about that member alone.
-            Self::AddGroupMembers { members, .. } if members.len() == 1 => &route::ADD_MEMBER,
-            Self::AddGroupMembers { .. } => &route::ADD_MEMBERS,
-            Self::RemoveGroupMember { .. } => &route::REMOVE_MEMBER,
-            Self::AssignGroupLicense { .. } => &route::ASSIGN_GROUP_LICENSE,
-            Self::CreateFederation { .. } => &route::CREATE_FEDERATION,
-            Self::PatchFederation { .. } => &route::PATCH_FEDERATION,
-            Self::DeleteFederation { .. } => &route::DELETE_FEDERATION,
+type Parts = (&'static Route, String, Option<Value>);
+
+/// One member by its own route, whose refusal is about that member alone; more in one write.
+fn member_parts(base: &str, group: ObjectId, members: &[ObjectId]) -> Parts {
+    let object = |id: &ObjectId| format!("{base}/directoryObjects/{id}");
+    match members {
+        [only] => {
+            let body = json!({ "@odata.id": object(only) });
+            (
+                &route::ADD_MEMBER,
+                format!("/groups/{group}/members/$ref"),
+                Some(body),
+            )
+        }
+        many => {
+            let links: Vec<String> = many.iter().map(object).collect();
+            let body = json!({ "members@odata.bind": links });
+            (&route::ADD_MEMBERS, format!("/groups/{group}"), Some(body))
         }
     }
+}
 
-    fn path(&self) -> String {
-        match self {
-            Self::CreateUser(_) => "/users".to_owned(),
-            Self::PatchUser { id, .. } | Self::DeleteUser { id } => format!("/users/{id}"),
-            Self::Restore { id, .. } => format!("/directory/deletedItems/{id}/restore"),
-            Self::AssignLicense { id, .. } => format!("/users/{id}/assignLicense"),
-            Self::ReprocessLicenses { id } => format!("/users/{id}/reprocessLicenseAssignment"),
-            Self::RevokeSessions { id } => format!("/users/{id}/revokeSignInSessions"),
-            Self::SetManager { id, .. } | Self::ClearManager { id } => {
-                format!("/users/{id}/manager/$ref")
-            }
-            Self::CreateGroup(_) => "/groups".to_owned(),
-            Self::AddGroupMembers { group, members } if members.len() == 1 => {
-                format!("/groups/{group}/members/$ref")
-            }
-            Self::PatchGroup { id, .. }
-            | Self::DeleteGroup { id }
-            | Self::AddGroupMembers { group: id, .. } => format!("/groups/{id}"),
-            // Without `$ref` this would delete the member itself.
-            Self::RemoveGroupMember { group, member } => {
-                format!("/groups/{group}/members/{member}/$ref")
-            }
-            Self::AssignGroupLicense { id, .. } => format!("/groups/{id}/assignLicense"),
-            Self::CreateFederation { domain, .. } => {
-                format!("/domains/{domain}/federationConfiguration")
-            }
-            Self::PatchFederation { domain, id, .. } | Self::DeleteFederation { domain, id } => {
-                format!("/domains/{domain}/federationConfiguration/{id}")
-            }
-        }
-    }
+fn license_body(add: &[LicenseGrant], remove: &[SkuId]) -> Value {
+    // Both lists are required, even when empty.
+    json!({ "addLicenses": add, "removeLicenses": remove })
+}
 
-    fn body(&self, base: &str) -> Option<Value> {
-        let object = |id: &ObjectId| format!("{base}/directoryObjects/{id}");
-        Some(match self {
-            Self::CreateUser(user) => user.to_json(),
-            Self::PatchUser { patch, .. } => patch.to_json(),
-            Self::Restore {
-                new_user_principal_name: Some(name),
-                ..
-            } => {
-                json!({ "newUserPrincipalName": name, "autoReconcileProxyConflict": true })
-            }
-            Self::Restore {
-                new_user_principal_name: None,
-                ..
-            } => json!({}),
-            Self::AssignLicense { add, remove, .. }
-            | Self::AssignGroupLicense { add, remove, .. } => {
-                // Both lists are required, even when empty.
-                json!({ "addLicenses": add, "removeLicenses": remove })
-            }
-            Self::SetManager { manager, .. } => {
-                json!({ "@odata.id": format!("{base}/users/{manager}") })
-            }
-            Self::CreateGroup(group) => group.to_json(),
-            Self::PatchGroup { patch, .. } => to_json(patch),
-            Self::AddGroupMembers { members, .. } => match members.as_slice() {
-                [only] => json!({ "@odata.id": object(only) }),
-                many => {
-                    let links: Vec<String> = many.iter().map(object).collect();
-                    json!({ "members@odata.bind": links })
-                }
-            },
-            Self::CreateFederation {
-                signing_certificate,
-                configuration,
-                ..
-            } => {
-                let mut body = federation_body(configuration);
-                body["signingCertificate"] = json!(signing_certificate);
-                body
-            }
-            Self::PatchFederation { configuration, .. } => federation_body(configuration),
-            Self::DeleteUser { .. }
-            | Self::ReprocessLicenses { .. }
-            | Self::RevokeSessions { .. }
-            | Self::ClearManager { .. }
-            | Self::DeleteGroup { .. }
-            | Self::RemoveGroupMember { .. }
-            | Self::DeleteFederation { .. } => return None,
-        })
+fn restore_body(new_name: &Option<String>) -> Value {
+    match new_name {
+        Some(name) => json!({ "newUserPrincipalName": name, "autoReconcileProxyConflict": true }),
+        None => json!({}),
     }
 }
 

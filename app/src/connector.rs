@@ -1,0 +1,143 @@
+//! The way into a tenant: a Graph client made from an application's connection.
+//!
+//! Pages use it to read; the worker uses it to carry plans out. Addresses come from the cloud,
+//! never from a form.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use signpost_graph as graph;
+use signpost_model::connection::ConnectionSettings;
+use signpost_model::{ApplicationId, Clock, Cloud, Random, Secret};
+use signpost_store::connections::{self, Connection};
+use signpost_store::{Read, Store};
+
+use crate::portal::{Portal, Practice};
+
+/// Makes Graph clients for connections.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    practice: Option<Practice>,
+}
+
+/// Why there is no client for a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectorProblem {
+    /// The practice tenant is chosen, and this server runs none.
+    #[error("this server runs no practice tenant")]
+    NoPracticeTenant,
+    /// The tenant id is not one.
+    #[error("the tenant id is not one")]
+    TenantId,
+    /// The client id is not one.
+    #[error("the client id is not one")]
+    ClientId,
+    /// The machine's TLS or the practice tenant's address is not usable.
+    #[error("the HTTP client cannot be set up")]
+    SetUp,
+}
+
+/// A person waits for these calls: shorter limits than the worker's.
+const WHILE_WAITED_FOR: graph::Limits = graph::Limits {
+    connect: Duration::from_secs(5),
+    read: Duration::from_secs(10),
+    call: Duration::from_secs(10),
+    body_bytes: 32 * 1024 * 1024,
+    tries: 2,
+    wait: Duration::from_secs(2),
+    in_flight_start: 4,
+    in_flight_most: 8,
+};
+
+impl Connector {
+    /// Of this portal.
+    pub fn of(portal: &Portal) -> Self {
+        Self {
+            clock: Arc::clone(&portal.clock),
+            random: Arc::clone(&portal.random),
+            practice: portal.settings.practice.clone(),
+        }
+    }
+
+    /// A client for a page: a person waits, so it gives up soon.
+    pub fn for_page(
+        &self,
+        settings: &ConnectionSettings,
+        secret: &Secret,
+    ) -> Result<graph::Client, ConnectorProblem> {
+        let mut config = self.config(settings, secret)?;
+        config.limits = WHILE_WAITED_FOR;
+        let client = graph::Client::new(config).map_err(|_| ConnectorProblem::SetUp)?;
+        Ok(client.interactive())
+    }
+
+    /// What a client of this connection is made of: for the worker, which adds its own quota and
+    /// observer.
+    pub fn config(
+        &self,
+        settings: &ConnectionSettings,
+        secret: &Secret,
+    ) -> Result<graph::Config, ConnectorProblem> {
+        let tenant = settings.tenant_id.parse();
+        let client = settings.client_id.parse();
+        let mut seed = [0u8; 8];
+        self.random.fill(&mut seed);
+        Ok(graph::Config::new(
+            self.cloud(settings.cloud)?,
+            tenant.map_err(|_| ConnectorProblem::TenantId)?,
+            client.map_err(|_| ConnectorProblem::ClientId)?,
+            graph::Credential::Secret(graph::SecretText::new(secret.expose())),
+            Arc::new(GraphClock(Arc::clone(&self.clock))),
+            u64::from_le_bytes(seed),
+        ))
+    }
+
+    /// Where this cloud is.
+    pub fn cloud(&self, cloud: Cloud) -> Result<graph::Cloud, ConnectorProblem> {
+        Ok(match cloud {
+            Cloud::Microsoft365 => graph::Cloud::Global,
+            Cloud::GccHigh => graph::Cloud::GccHigh,
+            Cloud::Dod => graph::Cloud::Dod,
+            Cloud::China => graph::Cloud::China,
+            Cloud::Practice => {
+                let practice = self.practice.as_ref();
+                let practice = practice.ok_or(ConnectorProblem::NoPracticeTenant)?;
+                let url = |text: &str| url::Url::parse(text).map_err(|_| ConnectorProblem::SetUp);
+                graph::Cloud::Custom {
+                    authority: url(&practice.authority)?,
+                    graph: url(&practice.graph)?,
+                }
+            }
+        })
+    }
+}
+
+/// The connection of an application with its secret; `None` until both were saved.
+pub async fn stored(
+    store: &Store,
+    db: &mut Read,
+    application: ApplicationId,
+) -> signpost_store::Result<Option<(Connection, Secret)>> {
+    let Some(connection) = connections::find(db, application).await? else {
+        return Ok(None);
+    };
+    let secret = connections::open_secret(db, store.sealer(), application).await?;
+    Ok(secret.map(|secret| (connection, secret)))
+}
+
+/// The portal's clock, as Graph's client asks for one.
+#[derive(Debug)]
+struct GraphClock(Arc<dyn Clock>);
+
+impl graph::Clock for GraphClock {
+    fn now_ms(&self) -> i64 {
+        self.0.now().as_millis()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
