@@ -177,7 +177,7 @@ impl Server {
             std::os::unix::process::CommandExt::gid(&mut command, group);
         }
         let guard = command.spawn().expect("a shell starts");
-        wait_for(port, &folder);
+        wait_for(&binaries, port, &folder);
         Self {
             url: format!("postgres://signpost@127.0.0.1:{port}/postgres"),
             _guard: guard,
@@ -198,9 +198,14 @@ wait "$server"
 rm -rf "$2"
 "#;
 
-fn wait_for(port: u16, folder: &Path) {
+/// Waits until it answers: it listens a little earlier than that.
+fn wait_for(binaries: &Path, port: u16, folder: &Path) {
     for _ in 0..600 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        let ready = Command::new(binaries.join("pg_isready"))
+            .args(["-q", "-h", "127.0.0.1", "-p"])
+            .arg(port.to_string())
+            .status();
+        if ready.is_ok_and(|status| status.success()) {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -1,0 +1,32 @@
+//! Sessions: who is in, for how long, and what ends it.
+
+use signpost_model::Role;
+use signpost_model::time::{HOUR_MS, MINUTE_MS};
+use signpost_store::both_engines;
+
+use crate::support::TestApp;
+
+both_engines! {
+    async fn a_session_ends_after_half_an_hour_without_use(store: Store) {
+        let app = TestApp::start(store).await;
+        let browser = app.sign_in(Role::Auditor).await;
+        app.clock.advance_millis(29 * MINUTE_MS);
+        assert_eq!(browser.get("/styleguide").await.status, 200);
+        app.clock.advance_millis(29 * MINUTE_MS);
+        assert_eq!(browser.get("/styleguide").await.status, 200);
+        app.clock.advance_millis(31 * MINUTE_MS);
+        let answer = browser.get("/styleguide").await;
+        assert_eq!(answer.location(), "/sign-in?return=%2Fstyleguide");
+    }
+
+    async fn a_session_ends_after_twelve_hours_in_any_case(store: Store) {
+        let app = TestApp::start(store).await;
+        let browser = app.sign_in(Role::Auditor).await;
+        for _ in 0..35 {
+            app.clock.advance_millis(20 * MINUTE_MS);
+            assert_eq!(browser.get("/styleguide").await.status, 200);
+        }
+        app.clock.advance_millis(12 * HOUR_MS - 35 * 20 * MINUTE_MS);
+        assert_eq!(browser.get("/styleguide").await.status, 303);
+    }
+}
