@@ -30,7 +30,6 @@ struct Part<'a> {
     depends_on: Vec<&'a str>,
     url: &'a str,
     incoming: Result<Incoming, Refusal>,
-    body: Vec<u8>,
 }
 
 impl PracticeTenant {
@@ -159,11 +158,6 @@ impl<'a> Part<'a> {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let text_of_body = body
-            .as_ref()
-            .filter(|_| has_body)
-            .map(|body| body.to_string().into_bytes())
-            .unwrap_or_default();
         let incoming = incoming(
             method,
             url,
@@ -177,7 +171,6 @@ impl<'a> Part<'a> {
             depends_on,
             url,
             incoming,
-            body: text_of_body,
         })
     }
 }
@@ -285,7 +278,6 @@ impl Run<'_> {
                 let received = Received {
                     incoming,
                     url: part.url,
-                    body: &part.body,
                     within: Within::Batch,
                 };
                 self.practice.process(&received, self.access, self.base)

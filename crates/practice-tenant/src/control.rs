@@ -183,7 +183,7 @@ struct AccountQuery {
 
 async fn accounts(State(practice): Practice, Query(query): Query<AccountQuery>) -> Response {
     let mut tenant = practice.tenant();
-    crate::licenses::settle(&mut tenant, practice.clock.now_ms());
+    crate::group_licenses::settle(&mut tenant, practice.clock.now_ms());
     let is_wanted = |no: &UserNo| {
         let user = tenant.user(*no);
         let in_state = match query.state.as_deref() {
@@ -299,7 +299,7 @@ impl Serialize for Account<'_> {
 
 async fn groups(State(practice): Practice) -> Response {
     let mut tenant = practice.tenant();
-    crate::licenses::settle(&mut tenant, practice.clock.now_ms());
+    crate::group_licenses::settle(&mut tenant, practice.clock.now_ms());
     let group = |group: &crate::groups::Group| {
         let members: Vec<_> = group
             .members
@@ -327,7 +327,7 @@ async fn groups(State(practice): Practice) -> Response {
 
 async fn skus(State(practice): Practice) -> Response {
     let tenant = practice.tenant();
-    let sku = |sku: &crate::licenses::Sku| {
+    let sku = |sku: &crate::skus::Sku| {
         json!({
             "skuId": sku.id, "skuPartNumber": sku.part_number, "productName": sku.product_name, "capabilityStatus": sku.status, "consumedUnits": sku.consumed,
             "enabled": sku.enabled, "warning": sku.warning, "suspended": sku.suspended, "lockedOut": sku.locked_out, "free": sku.free(),

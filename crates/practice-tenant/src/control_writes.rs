@@ -301,7 +301,7 @@ pub(crate) async fn write_sku(
     Lenient(wish): Lenient<SkuWish>,
 ) -> Response {
     let mut tenant = practice.tenant();
-    let is_meant = |sku: &&mut licenses::Sku| {
+    let is_meant = |sku: &&mut crate::skus::Sku| {
         Some(sku.id) == wish.id || Some(&sku.part_number) == wish.part_number.as_ref()
     };
     let Some(sku) = tenant.skus.iter_mut().find(is_meant) else {

@@ -1,5 +1,7 @@
 //! From a request to its answer: fault, throttle, permission, handler, count.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
@@ -40,7 +42,6 @@ pub(crate) enum Fate {
 pub(crate) struct Received<'a> {
     pub(crate) incoming: &'a Incoming,
     pub(crate) url: &'a str,
-    pub(crate) body: &'a [u8],
     pub(crate) within: Within,
 }
 
@@ -102,10 +103,15 @@ impl PracticeTenant {
         if faults.is_empty() {
             return None;
         }
+        let body = match &received.incoming.payload {
+            Payload::Empty => Cow::Borrowed(&[][..]),
+            Payload::Json(value) => Cow::Owned(value.to_string().into_bytes()),
+            Payload::Bytes(bytes) => Cow::Borrowed(&bytes[..]),
+        };
         let subject = Subject {
             route: name,
             url: received.url,
-            body: received.body,
+            body: &body,
             within: received.within,
         };
         let effect = faults.strike(&subject)?;
@@ -157,7 +163,7 @@ impl PracticeTenant {
             now,
         };
         let mut tenant = self.tenant();
-        crate::licenses::settle(&mut tenant, now);
+        crate::group_licenses::settle(&mut tenant, now);
         let answer: Outcome = (route.handler)(&mut tenant, &call);
         drop(tenant);
         if route.is_write() {

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use crate::answer::{Answer, Effect, Outcome, Refusal};
 use crate::clock::{Millis, instant};
 use crate::filter::{self, Seen};
-use crate::licenses::SkuNo;
 use crate::members;
 use crate::request::Call;
 use crate::select::{Page, cursor, next_link, page_size, selected_names};
+use crate::skus::SkuNo;
 use crate::tenant::{GroupNo, Seq, Tenant, UserNo};
 
 /// A member of a group.

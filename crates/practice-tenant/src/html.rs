@@ -12,6 +12,15 @@ pub(crate) struct Html {
     pub(crate) body: String,
 }
 
+/// A column's heading, and on which side its values stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Column<'a> {
+    Text(&'a str),
+    Number(&'a str),
+}
+
+use Column::{Number, Text};
+
 /// Text for an element or an attribute.
 pub(crate) fn text(value: &str) -> Escaped<'_> {
     Escaped(value)
@@ -51,14 +60,23 @@ impl Html {
     }
 
     /// A table that scrolls by itself when it is wider than the page.
-    pub(crate) fn open_table(&mut self, id: &str, caption: &str, columns: &[&str]) {
+    pub(crate) fn open_table(&mut self, id: &str, caption: &str, columns: &[Column<'_>]) {
         let _ = write!(
             self.body,
             "<div class=\"scroll\" role=\"region\" aria-labelledby=\"{id}-caption\" tabindex=\"0\"><table><caption id=\"{id}-caption\">{}</caption><thead><tr>",
             text(caption)
         );
         for column in columns {
-            let _ = write!(self.body, "<th scope=\"col\">{}</th>", text(column));
+            let _ = match column {
+                Text(name) => write!(self.body, "<th scope=\"col\">{}</th>", text(name)),
+                Number(name) => {
+                    write!(
+                        self.body,
+                        "<th scope=\"col\" class=\"number\">{}</th>",
+                        text(name)
+                    )
+                }
+            };
         }
         self.body.push_str("</tr></thead><tbody>");
     }

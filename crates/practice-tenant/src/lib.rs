@@ -47,7 +47,7 @@
 //! `{id}`; the token endpoint is `POST /{tenant}/oauth2/v2.0/token`.
 //!
 //! **A fault** matches by `method`, `route` (template as above; `/v1.0`, `()`, other parameter names
-//! are understood), `contains` (text in URL or body) and `within` (`"batch"` or `"single"`), each
+//! are understood), `contains` (text in the URL, or in the body as compact JSON) and `within` (`"batch"` or `"single"`), each
 //! optional. It happens for ever, `"once": true`, `"times": n`, or to a `"share": 0.1` of the
 //! matches drawn from `"seed"`; `"skip": n` lets the first n matches pass. The first matching fault
 //! wins. What happens:
@@ -88,6 +88,8 @@ mod faults;
 mod fields;
 mod filter;
 mod graph;
+mod group_delta;
+mod group_licenses;
 mod groups;
 mod html;
 mod licenses;
@@ -106,6 +108,7 @@ mod routes;
 mod seed;
 mod select;
 mod server;
+mod skus;
 mod tenant;
 mod throttle;
 mod tls;

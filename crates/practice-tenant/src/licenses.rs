@@ -9,42 +9,11 @@ use uuid::Uuid;
 use crate::answer::{Answer, Outcome, Refusal};
 use crate::clock::{Millis, instant};
 use crate::fields::{DEFAULT, Field};
+use crate::group_licenses;
 use crate::request::Call;
-use crate::tenant::{GroupNo, LicenseWork, Tenant, UserNo};
+use crate::skus::{Sku, SkuNo};
+use crate::tenant::{GroupNo, Tenant, UserNo};
 use crate::user::{User, UserView};
-
-/// One subscribed product.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Sku {
-    pub(crate) id: Uuid,
-    pub(crate) part_number: String,
-    pub(crate) product_name: String,
-    pub(crate) plans: Vec<Plan>,
-    pub(crate) for_users: bool,
-    pub(crate) status: String,
-    pub(crate) enabled: i64,
-    pub(crate) warning: i64,
-    pub(crate) suspended: i64,
-    pub(crate) locked_out: i64,
-    pub(crate) consumed: i64,
-    pub(crate) subscription_id: Uuid,
-    pub(crate) next_lifecycle: Millis,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Plan {
-    pub(crate) id: Uuid,
-    pub(crate) name: String,
-}
-
-impl Sku {
-    pub(crate) fn free(&self) -> i64 {
-        self.enabled + self.warning - self.consumed
-    }
-}
-
-/// Place in `Tenant::skus`.
-pub(crate) type SkuNo = u8;
 
 /// One assignment of a product to a user, direct or through a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,19 +119,19 @@ fn service(plan: &str) -> &'static str {
 }
 
 /// The products in force, one bit each.
-fn active(licenses: &[License]) -> u64 {
+pub(crate) fn active(licenses: &[License]) -> u64 {
     licenses
         .iter()
         .filter(|license| license.error.is_none())
         .fold(0, |bits, license| bits | 1 << license.sku)
 }
 
-fn each(bits: u64) -> impl Iterator<Item = SkuNo> {
+pub(crate) fn each(bits: u64) -> impl Iterator<Item = SkuNo> {
     (0..64).filter(move |sku| bits & (1 << sku) != 0)
 }
 
 /// Replaces a user's licenses and counts the seats.
-fn set_licenses(tenant: &mut Tenant, no: UserNo, licenses: Vec<License>) {
+pub(crate) fn set_licenses(tenant: &mut Tenant, no: UserNo, licenses: Vec<License>) {
     let before = active(&tenant.user(no).licenses);
     let after = active(&licenses);
     for sku in each(before & !after) {
@@ -200,7 +169,7 @@ pub(crate) fn grant(tenant: &mut Tenant, no: UserNo, part_number: &str, now: Mil
     tenant.touch(no, LICENSE_FIELDS, now);
 }
 
-const LICENSE_FIELDS: &[Field] = &[
+pub(crate) const LICENSE_FIELDS: &[Field] = &[
     Field::AssignedLicenses,
     Field::LicenseAssignmentStates,
     Field::AssignedPlans,
@@ -237,13 +206,13 @@ const DEPENDING: &[(&str, &[&str])] = &[
 ];
 
 /// What Microsoft would refuse about a set of licenses.
-enum Objection {
+pub(crate) enum Objection {
     Exclusive(Uuid, Uuid),
     Depends(Uuid, Vec<Uuid>),
 }
 
 impl Objection {
-    fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Exclusive(..) => Fault::MutuallyExclusiveViolation,
             Self::Depends(..) => Fault::DependencyViolation,
@@ -273,7 +242,7 @@ impl Objection {
     }
 }
 
-fn objection(tenant: &Tenant, licenses: &[License]) -> Option<Objection> {
+pub(crate) fn objection(tenant: &Tenant, licenses: &[License]) -> Option<Objection> {
     let on: BTreeSet<(&str, Uuid)> = licenses
         .iter()
         .filter(|license| license.error.is_none())
@@ -482,7 +451,7 @@ fn user_answer(tenant: &Tenant, no: UserNo, call: &Call<'_>) -> Answer {
 /// `POST /users/{id}/reprocessLicenseAssignment`.
 pub(crate) fn reprocess(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     let no = tenant.find_user(call.param(0), call.now)?;
-    let changed = inherit(tenant, no, call.now);
+    let changed = group_licenses::inherit(tenant, no, call.now);
     let fault = tenant
         .user(no)
         .licenses
@@ -502,256 +471,6 @@ pub(crate) fn reprocess(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
         return Err(refusal);
     }
     Ok(user_answer(tenant, no, call).effect(changed.into()))
-}
-
-/// `GET /users/{id}/licenseDetails`.
-pub(crate) fn details(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
-    let no = tenant.find_user(call.param(0), call.now)?;
-    let user = tenant.seen(no, call.now);
-    let details: Vec<Value> = assigned_licenses(tenant, user)
-        .into_iter()
-        .filter_map(|license| {
-            let sku = tenant.skus.iter().find(|sku| sku.id == license.sku_id)?;
-            Some(json!({
-                "id": format!("{}_{}", user.id.simple(), sku.id.simple()), "skuId": sku.id, "skuPartNumber": sku.part_number,
-                "servicePlans": service_plans(sku, &license.disabled_plans),
-            }))
-        })
-        .collect();
-    let context = call.context(&format!("users('{}')/licenseDetails", user.id));
-    Ok(Answer::ok(
-        &json!({"@odata.context": context, "value": details}),
-    ))
-}
-
-fn service_plans(sku: &Sku, disabled: &[Uuid]) -> Vec<Value> {
-    let plan = |plan: &Plan| {
-        let status = if disabled.contains(&plan.id) {
-            "Disabled"
-        } else {
-            "Success"
-        };
-        let applies_to = if sku.for_users { "User" } else { "Company" };
-        json!({"servicePlanId": plan.id, "servicePlanName": plan.name, "provisioningStatus": status, "appliesTo": applies_to})
-    };
-    sku.plans.iter().map(plan).collect()
-}
-
-fn sku_json(tenant: &Tenant, sku: &Sku) -> Value {
-    json!({
-        "accountName": tenant.name, "accountId": tenant.id, "appliesTo": if sku.for_users { "User" } else { "Company" },
-        "capabilityStatus": sku.status, "consumedUnits": sku.consumed, "id": format!("{}_{}", tenant.id, sku.id), "skuId": sku.id,
-        "skuPartNumber": sku.part_number, "subscriptionIds": [sku.subscription_id],
-        "prepaidUnits": {"enabled": sku.enabled, "suspended": sku.suspended, "warning": sku.warning, "lockedOut": sku.locked_out},
-        "servicePlans": service_plans(sku, &[]),
-    })
-}
-
-/// `GET /subscribedSkus`.
-pub(crate) fn list_skus(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
-    if let Some((name, _)) = call
-        .query
-        .0
-        .iter()
-        .find(|(name, _)| name.starts_with('$') && !name.eq_ignore_ascii_case("$select"))
-    {
-        return Err(Refusal::bad_request(format!(
-            "The query option '{name}' is not supported for subscribedSkus."
-        )));
-    }
-    let all = tenant
-        .skus
-        .iter()
-        .map(|sku| crate::objects::select(sku_json(tenant, sku), call))
-        .collect();
-    Ok(crate::objects::list(call, "subscribedSkus", all))
-}
-
-/// `GET /subscribedSkus/{id}`.
-pub(crate) fn read_sku(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
-    let found = tenant
-        .skus
-        .iter()
-        .find(|sku| format!("{}_{}", tenant.id, sku.id) == call.param(0));
-    let sku = found.ok_or_else(|| Refusal::not_found(call.param(0)))?;
-    Ok(crate::objects::one(
-        call,
-        "subscribedSkus/$entity",
-        sku_json(tenant, sku),
-    ))
-}
-
-/// `GET /directory/subscriptions`.
-pub(crate) fn list_subscriptions(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
-    let subscription = |sku: &Sku| {
-        json!({
-            "id": sku.subscription_id, "commerceSubscriptionId": sku.subscription_id, "createdDateTime": instant(tenant.created), "isTrial": false,
-            "nextLifecycleDateTime": instant(sku.next_lifecycle), "ownerId": null, "ownerTenantId": null, "ownerType": null, "skuId": sku.id,
-            "skuPartNumber": sku.part_number, "status": sku.status, "totalLicenses": sku.enabled + sku.warning + sku.suspended + sku.locked_out,
-            "serviceStatus": service_plans(sku, &[]),
-        })
-    };
-    let all = tenant
-        .skus
-        .iter()
-        .map(|sku| crate::objects::select(subscription(sku), call))
-        .collect();
-    Ok(crate::objects::list(call, "directory/subscriptions", all))
-}
-
-/// Has the background process look at a user's group licenses again.
-pub(crate) fn queue_user(tenant: &mut Tenant, user: UserNo, now: Millis) {
-    let holds = tenant
-        .user(user)
-        .licenses
-        .iter()
-        .any(|license| license.by_group.is_some());
-    let may = tenant
-        .user(user)
-        .groups
-        .iter()
-        .any(|group| !tenant.group(*group).licenses.is_empty());
-    if holds || may {
-        let due = now + tenant.replication_delay;
-        tenant.index.license_work.push_back(LicenseWork {
-            due,
-            user,
-            completes: None,
-        });
-    }
-}
-
-/// `POST /groups/{id}/assignLicense`: accepted now, carried out in the background.
-pub(crate) fn assign_group(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
-    let no = tenant.find_group(call.param(0), call.now)?;
-    let wish = Wish::parse(tenant, call.object()?)?;
-    let mut licenses = tenant.group(no).licenses.clone();
-    for sku in &wish.remove {
-        let at = licenses.iter().position(|(held, _)| held == sku);
-        licenses.remove(
-            at.ok_or_else(|| Refusal::bad_request("Group does not have a corresponding license."))?,
-        );
-    }
-    for (sku, disabled) in wish.add {
-        licenses.retain(|(held, _)| *held != sku);
-        licenses.push((sku, disabled));
-    }
-    let changed = licenses != tenant.group(no).licenses;
-    tenant.groups[no as usize].licenses = licenses;
-    if changed {
-        tenant.touch_group(no, call.now);
-        tenant.groups[no as usize].processing = Some("QueuedForProcessing".to_owned());
-        let due = call.now + tenant.replication_delay;
-        let members: Vec<UserNo> = tenant.group(no).user_members().collect();
-        let last = members.len().wrapping_sub(1);
-        for (at, user) in members.iter().enumerate() {
-            let completes = (at == last).then_some(no);
-            tenant.index.license_work.push_back(LicenseWork {
-                due,
-                user: *user,
-                completes,
-            });
-        }
-        if members.is_empty() {
-            tenant.groups[no as usize].processing = Some("ProcessingComplete".to_owned());
-        }
-    }
-    let context = call.context("groups/$entity");
-    let view = crate::groups::GroupView {
-        tenant,
-        group: tenant.group(no),
-        names: None,
-        context: Some(&context),
-        typed: false,
-    };
-    Ok(Answer::json(202, &view).effect(changed.into()))
-}
-
-/// The background process: carries out group licensing that is due.
-pub(crate) fn settle(tenant: &mut Tenant, now: Millis) {
-    while let Some(work) = tenant
-        .index
-        .license_work
-        .front()
-        .copied()
-        .filter(|work| work.due <= now)
-    {
-        tenant.index.license_work.pop_front();
-        if tenant.user(work.user).is_live() {
-            inherit(tenant, work.user, now);
-        }
-        if let Some(group) = work.completes {
-            tenant.groups[group as usize].processing = Some("ProcessingComplete".to_owned());
-        }
-    }
-}
-
-/// Brings a user's inherited licenses in line with its groups.
-fn inherit(tenant: &mut Tenant, no: UserNo, now: Millis) -> bool {
-    let user = tenant.user(no);
-    let mut licenses: Vec<License> = user
-        .licenses
-        .iter()
-        .filter(|license| license.by_group.is_none())
-        .cloned()
-        .collect();
-    let held = active(&user.licenses);
-    for group_no in user
-        .groups
-        .iter()
-        .copied()
-        .filter(|group| tenant.group(*group).is_live())
-    {
-        let wanted = tenant
-            .group(group_no)
-            .licenses
-            .iter()
-            .map(|(sku, disabled)| {
-                let same = |license: &&License| {
-                    license.by_group == Some(group_no)
-                        && license.sku == *sku
-                        && license.error.is_none()
-                        && license.disabled == *disabled
-                };
-                let updated = user
-                    .licenses
-                    .iter()
-                    .find(same)
-                    .map_or(now, |license| license.updated);
-                License {
-                    sku: *sku,
-                    disabled: disabled.clone(),
-                    by_group: Some(group_no),
-                    error: None,
-                    updated,
-                }
-            });
-        let mut inherited: Vec<License> = wanted.collect();
-        let mut together = licenses.clone();
-        together.extend(inherited.iter().cloned());
-        let lacking = each(active(&together) & !held & !active(&licenses))
-            .find(|sku| tenant.skus[*sku as usize].free() <= 0);
-        let fault = lacking
-            .map(|_| Fault::CountViolation)
-            .or_else(|| objection(tenant, &together).map(|found| found.fault()));
-        if let Some(fault) = fault {
-            for license in &mut inherited {
-                let is_cause = lacking.is_none_or(|sku| sku == license.sku);
-                license.error = Some(if is_cause { fault } else { Fault::Other });
-            }
-        }
-        licenses.extend(inherited);
-    }
-    let same = |a: &License, b: &License| {
-        (a.sku, &a.disabled, a.by_group, a.error) == (b.sku, &b.disabled, b.by_group, b.error)
-    };
-    let before = &user.licenses;
-    if before.len() == licenses.len() && before.iter().zip(&licenses).all(|(a, b)| same(a, b)) {
-        return false;
-    }
-    set_licenses(tenant, no, licenses);
-    tenant.touch(no, LICENSE_FIELDS, now);
-    true
 }
 
 /// Sets a user's direct licenses as somebody else would, without counting free seats.

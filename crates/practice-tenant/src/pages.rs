@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::clock::{Millis, instant};
 use crate::fields::{Field, Kind};
 use crate::groups::Group;
+use crate::html::Column::{Number, Text};
 use crate::html::{Html, badge, text};
 use crate::licenses::assigned_licenses;
 use crate::practice::PracticeTenant;
@@ -68,7 +69,7 @@ pub(crate) async fn overview(
     let mut page = Html::page("Practice tenant");
     {
         let mut tenant = practice.tenant();
-        crate::licenses::settle(&mut tenant, practice.clock.now_ms());
+        crate::group_licenses::settle(&mut tenant, practice.clock.now_ms());
         let _ = write!(
             page.body,
             "<header><a class=\"skip\" href=\"#main\">Skip to content</a><h1>Practice tenant</h1>\
@@ -144,12 +145,12 @@ fn accounts(page: &mut Html, tenant: &Tenant, shown: &Shown) {
         "accounts",
         &caption,
         &[
-            "Name",
-            "User principal name",
-            "Sign-in",
-            "Licenses",
-            "Groups",
-            "Created",
+            Text("Name"),
+            Text("User principal name"),
+            Text("Sign-in"),
+            Text("Licenses"),
+            Number("Groups"),
+            Text("Created"),
         ],
     );
     for no in &found {
@@ -242,7 +243,14 @@ fn licenses(page: &mut Html, tenant: &Tenant) {
     page.open_table(
         "licenses",
         "Products the tenant has subscribed to",
-        &["Product", "Part number", "Seats", "Used", "Free", "Status"],
+        &[
+            Text("Product"),
+            Text("Part number"),
+            Number("Seats"),
+            Number("Used"),
+            Number("Free"),
+            Text("Status"),
+        ],
     );
     for sku in &tenant.skus {
         let tone = if sku.status == "Enabled" {
@@ -277,7 +285,12 @@ fn groups(page: &mut Html, tenant: &Tenant) {
     page.open_table(
         "groups",
         &caption,
-        &["Group", "Kind", "Members", "Licenses"],
+        &[
+            Text("Group"),
+            Text("Kind"),
+            Number("Members"),
+            Text("Licenses"),
+        ],
     );
     for group in live().rev().take(GROUPS_SHOWN) {
         let licenses: Vec<&str> = group
@@ -316,7 +329,12 @@ fn domains(page: &mut Html, tenant: &Tenant) {
     page.open_table(
         "domains",
         "Domains of the tenant",
-        &["Domain", "Sign-in", "Verified", "Default"],
+        &[
+            Text("Domain"),
+            Text("Sign-in"),
+            Text("Verified"),
+            Text("Default"),
+        ],
     );
     for domain in &tenant.domains {
         let yes = |flag: bool| if flag { "Yes" } else { "No" };
@@ -352,7 +370,16 @@ fn calls(page: &mut Html, practice: &PracticeTenant) {
         "The last {} calls, newest first; parts of a batch stand for themselves",
         calls.last.len().min(CALLS_SHOWN)
     );
-    page.open_table("calls", &caption, &["Time", "Call", "Status", "Request id"]);
+    page.open_table(
+        "calls",
+        &caption,
+        &[
+            Text("Time"),
+            Text("Call"),
+            Text("Status"),
+            Text("Request id"),
+        ],
+    );
     for noted in calls.last.iter().rev().take(CALLS_SHOWN) {
         let tone = if noted.status < 400 {
             "badge--ok"
@@ -409,7 +436,7 @@ fn values(page: &mut Html, practice: &PracticeTenant, headers: &HeaderMap) {
 
 async fn account(State(practice): Practice, Path(id): Path<String>) -> Response {
     let mut tenant = practice.tenant();
-    crate::licenses::settle(&mut tenant, practice.clock.now_ms());
+    crate::group_licenses::settle(&mut tenant, practice.clock.now_ms());
     let found = Uuid::parse_str(&id)
         .ok()
         .and_then(|id| tenant.index.users.get(&id).copied())
@@ -436,7 +463,12 @@ async fn account(State(practice): Practice, Path(id): Path<String>) -> Response 
     page.open_table(
         "licenses",
         "Assigned directly and through groups",
-        &["Product", "Through", "State", "Plans switched off"],
+        &[
+            Text("Product"),
+            Text("Through"),
+            Text("State"),
+            Text("Plans switched off"),
+        ],
     );
     for license in &user.licenses {
         let sku = &tenant.skus[license.sku as usize];

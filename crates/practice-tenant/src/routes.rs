@@ -7,8 +7,8 @@ use crate::answer::Outcome;
 use crate::request::{Call, Verb, Version};
 use crate::tenant::Tenant;
 use crate::{
-    applications, deleted_items, delta, domains, groups, licenses, members, policies, roles,
-    user_list, users,
+    applications, deleted_items, delta, domains, group_delta, group_licenses, groups, licenses,
+    members, policies, roles, skus, user_list, users,
 };
 
 pub(crate) type Handler = fn(&mut Tenant, &Call<'_>) -> Outcome;
@@ -219,7 +219,7 @@ const ROWS: &[Row] = {
     (Post, "users/{id}/assignLicense", 1, ASSIGN, licenses::assign),
     (Post, "users/{id}/reprocessLicenseAssignment", 1, WRITE_USERS, licenses::reprocess),
     (Post, "users/{id}/revokeSignInSessions", 1, REVOKE, users::revoke_sessions),
-    (Get, "users/{id}/licenseDetails", 2, READ_DETAILS, licenses::details),
+    (Get, "users/{id}/licenseDetails", 2, READ_DETAILS, skus::details),
     (Get, "users/{id}/manager", 1, READ_FULL_USERS, users::read_manager),
     (Get, "users/{id}/manager/$ref", 1, READ_FULL_USERS, users::read_manager_ref),
     (Put, "users/{id}/manager/$ref", 1, WRITE_USERS, users::set_manager),
@@ -242,16 +242,16 @@ const ROWS: &[Row] = {
     (Get, "directory/deletedItems/{id}", 1, READ_FULL_USERS, deleted_items::read),
     (Delete, "directory/deletedItems/{id}", 1, RESTORE, deleted_items::purge),
     (Post, "directory/deletedItems/{id}/restore", 1, RESTORE, deleted_items::restore),
-    (Get, "directory/subscriptions", 1, READ_ORGANIZATION, licenses::list_subscriptions),
-    (Get, "subscribedSkus", 3, READ_LICENSES, licenses::list_skus),
-    (Get, "subscribedSkus/{id}", 1, READ_LICENSES, licenses::read_sku),
+    (Get, "directory/subscriptions", 1, READ_ORGANIZATION, skus::list_subscriptions),
+    (Get, "subscribedSkus", 3, READ_LICENSES, skus::list),
+    (Get, "subscribedSkus/{id}", 1, READ_LICENSES, skus::read),
     (Get, "groups", 1, READ_GROUPS, groups::list),
     (Post, "groups", 1, CREATE_GROUPS, groups::create),
-    (Get, "groups/delta", 1, READ_GROUPS, members::delta),
+    (Get, "groups/delta", 1, READ_GROUPS, group_delta::groups),
     (Get, "groups/{id}", 1, READ_GROUPS, groups::read),
     (Patch, "groups/{id}", 1, PATCH_GROUPS, groups::update),
     (Delete, "groups/{id}", 1, DELETE_GROUPS, groups::delete),
-    (Post, "groups/{id}/assignLicense", 1, ASSIGN_GROUP, licenses::assign_group),
+    (Post, "groups/{id}/assignLicense", 1, ASSIGN_GROUP, group_licenses::assign_group),
     (Get, "groups/{id}/members", 3, READ_MEMBERS, members::list),
     (Get, "groups/{id}/members/$ref", 3, READ_MEMBERS, members::list_refs),
     (Post, "groups/{id}/members/$ref", 1, WRITE_MEMBERS, members::add),

@@ -16,7 +16,7 @@ use crate::graph::{Fate, JSON, Processed, Received, payload};
 use crate::listener::Connection;
 use crate::practice::PracticeTenant;
 use crate::registrations::Access;
-use crate::request::{Incoming, Query, Verb, Version, Wishes, segments};
+use crate::request::{Incoming, Payload, Query, Verb, Version, Wishes, segments};
 use crate::tokens::Directory;
 
 /// Marks answers that a fault made, so that no schema check is run on them.
@@ -119,7 +119,7 @@ impl Exchange<'_> {
             .headers
             .get(header::CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok());
-        let payload = match payload(content_type, bytes.clone()) {
+        let payload = match payload(content_type, bytes) {
             Ok(payload) => payload,
             Err(refused) => return refusal(self.practice, &refused),
         };
@@ -140,7 +140,6 @@ impl Exchange<'_> {
         let received = Received {
             incoming: &incoming,
             url,
-            body: &bytes,
             within: Within::Single,
         };
         if verb == Verb::Post && incoming.segments == ["$batch"] {
@@ -408,14 +407,13 @@ async fn token(
         segments: Vec::new(),
         query: Query::default(),
         wishes: Wishes::default(),
-        payload: crate::request::Payload::Empty,
+        payload: Payload::Bytes(Bytes::copy_from_slice(bytes)),
     };
     let effect = practice.strike(
         NAME,
         &Received {
             incoming: &incoming,
             url: &url,
-            body: bytes,
             within: Within::Single,
         },
     );

@@ -12,10 +12,10 @@ use crate::clock::Millis;
 use crate::domains::Domain;
 use crate::fields::Field;
 use crate::groups::{Group, Member};
-use crate::licenses::Sku;
 use crate::policies::Policies;
 use crate::registrations::Registration;
 use crate::roles::DirectoryRole;
+use crate::skus::Sku;
 use crate::user::User;
 
 /// A user's place in `Tenant::users`; never reused.

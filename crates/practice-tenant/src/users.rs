@@ -5,12 +5,12 @@ use serde_json::json;
 use crate::answer::{Answer, Effect, Outcome, Refusal};
 use crate::fields::{Field, Write};
 use crate::groups::Member;
-use crate::licenses;
 use crate::request::{Call, Payload};
 use crate::select::{Selection, expanded_manager};
 use crate::tenant::{Tenant, UserNo};
 use crate::user::{MfaState, User, UserView};
 use crate::user_changes::{Author, Changes};
+use crate::{group_licenses, licenses};
 
 /// `POST /users`.
 pub(crate) fn create(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
@@ -129,7 +129,7 @@ pub(crate) fn change_account(tenant: &mut Tenant, no: UserNo, changes: Changes, 
         return false;
     }
     if changed.contains(&Field::UsageLocation) {
-        licenses::queue_user(tenant, no, now);
+        group_licenses::queue_user(tenant, no, now);
     }
     tenant.touch(no, &changed, now);
     true
@@ -283,7 +283,7 @@ pub(crate) fn restore(tenant: &mut Tenant, no: UserNo, call: &Call<'_>) -> Outco
     for group in tenant.user(no).groups.clone() {
         crate::members::enter(tenant, group, Member::User(no), call.now);
     }
-    licenses::queue_user(tenant, no, call.now);
+    group_licenses::queue_user(tenant, no, call.now);
     tenant.touch(no, &[], call.now);
     tenant.users[no as usize].born = tenant.seq;
     let context = call.context("directoryObjects/$entity");
