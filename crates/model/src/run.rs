@@ -382,6 +382,8 @@ pub enum SkipReason {
     EarlierActionFailed,
     /// The tenant already was as this action wants it.
     AlreadyDone,
+    /// The manager to be set has no account.
+    ManagerHasNoAccount,
     /// The run was cancelled.
     Cancelled,
     /// The run ended early.
@@ -394,6 +396,7 @@ impl SkipReason {
         match self {
             Self::EarlierActionFailed => "An earlier change to this account failed.",
             Self::AlreadyDone => "It was already so.",
+            Self::ManagerHasNoAccount => "The manager has no account yet.",
             Self::Cancelled => "The run was cancelled.",
             Self::RunEnded => "The run ended before its turn.",
         }
