@@ -1,5 +1,6 @@
 //! Keeps a tenant as the records say: desired → plan (pure) → apply (through narrow traits).
 
+pub mod apply;
 pub mod desired;
 pub mod effects;
 pub mod facts;
@@ -7,8 +8,10 @@ pub mod ledger;
 pub mod license_rules;
 pub mod mapping;
 pub mod matching;
+pub mod observe;
 pub mod plan;
 pub mod planner;
+pub mod translate;
 
 pub use desired::DesiredAccount;
 pub use effects::{AccountRecord, Resolved};

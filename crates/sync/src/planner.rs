@@ -29,6 +29,8 @@ use crate::mapping::Mapping;
 use crate::matching::Lookup;
 use seats::Seats;
 
+pub(crate) use profile::{same, value_of};
+
 /// Everything a plan is made from, apart from the users.
 #[derive(Debug)]
 pub struct Context<'a> {
