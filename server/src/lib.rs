@@ -16,3 +16,4 @@ pub mod probes;
 pub mod router;
 pub mod serve;
 pub mod sessions;
+pub mod worker;

@@ -2,6 +2,7 @@
 
 pub mod actions;
 pub mod approval;
+pub mod chains;
 pub mod lease;
 pub mod outcomes;
 pub mod plan;

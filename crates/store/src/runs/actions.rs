@@ -87,7 +87,7 @@ pub struct StoredAction {
     pub changed_at: Timestamp,
 }
 
-const SELECT: &str = "select t.sequence, t.user_id, t.rank, p.display_name,
+pub(super) const SELECT: &str = "select t.sequence, t.user_id, t.rank, p.display_name,
        coalesce(u.user_name, '') as user_name,
        coalesce(t.object_id, p.object_id, l.object_id) as object_id, t.body, t.reason, t.state,
        t.outcome, t.request_id, t.changed_at
@@ -275,7 +275,7 @@ pub async fn list_blocked(
     Ok(page(request, users, key).map(|(_, user)| user))
 }
 
-fn stored(row: &AnyRow) -> Result<StoredAction> {
+pub(super) fn stored(row: &AnyRow) -> Result<StoredAction> {
     let columns = TableRow::new("actions", row);
     let reason = columns.text("reason")?;
     Ok(StoredAction {

@@ -1,0 +1,322 @@
+//! The worker: takes queued runs by their lease, plans them, carries them out, and ends them.
+//!
+//! One runs in every process that serves, or alone as `signpost worker`. Any number may share a
+//! database: a run is claimed by one of them, with a lease that others take over when its holder
+//! gives no sign of life. Dropping the future of [`run`] at any point loses nothing: what was
+//! sent without an answer is read back by whoever takes the run over.
+
+mod clients;
+mod journal;
+mod plan;
+mod sink;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use app::portal::Portal;
+use signpost_app as app;
+use signpost_model::run::{Run, RunFailure, RunScope, RunState};
+use signpost_model::time::MINUTE_MS;
+use signpost_model::{ApplicationId, ConnectionState, Timestamp};
+use signpost_store::runs::lease::heartbeat;
+use signpost_store::runs::{self, Claim, RunEnd, RunLease};
+use signpost_store::{applications, connections};
+use signpost_sync::apply::{Ended, GraphTenant, Surroundings, apply};
+use signpost_sync::observe::ObserveError;
+use tokio::sync::Semaphore;
+
+use clients::{Clients, GraphClock};
+use journal::RunJournal;
+
+/// A worker that gives no sign of life for this long has lost its run.
+const LEASE_MS: i64 = 30_000;
+
+/// Signs of life, well within the lease.
+const HEARTBEAT: Duration = Duration::from_secs(8);
+
+/// How often the database is asked for work that another process queued.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Administrators change rarely; an action on a fresh one is refused by Microsoft itself.
+const ROLES_FRESH_MS: i64 = 15 * MINUTE_MS;
+
+/// Runs at the same time, each on a tenant of its own.
+const MOST_RUNS: usize = 4;
+
+/// Takes runs and carries them out until it is dropped.
+pub async fn run(portal: Portal) {
+    let worker = Arc::new(Worker {
+        clients: Clients::new(&portal),
+        holder: signpost_model::random::random_token(portal.random.as_ref()),
+        roles: Mutex::default(),
+        portal,
+    });
+    let permits = Arc::new(Semaphore::new(MOST_RUNS));
+    loop {
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        match worker.claim().await {
+            Ok(Some(claim)) => {
+                let worker = Arc::clone(&worker);
+                tokio::spawn(async move {
+                    let _permit = permit;
+                    worker.work(claim).await;
+                });
+            }
+            Ok(None) => {
+                drop(permit);
+                worker.wait().await;
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "cannot ask the database for runs");
+                drop(permit);
+                worker.wait().await;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Worker {
+    portal: Portal,
+    clients: Clients,
+    /// Names this process in leases.
+    holder: String,
+    /// When the holders of directory roles were last read, by application.
+    roles: Mutex<HashMap<ApplicationId, Timestamp>>,
+}
+
+/// Why a run ends before its plan is carried out.
+#[derive(Debug)]
+enum Interrupted {
+    /// With words for people.
+    Failed(RunFailure),
+    /// Somebody asked it to stop.
+    Cancelled,
+    /// Our own records failed, or the lease is lost: nothing more is written.
+    Store(signpost_store::Error),
+}
+
+impl From<signpost_store::Error> for Interrupted {
+    fn from(error: signpost_store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ObserveError<signpost_store::Error>> for Interrupted {
+    fn from(error: ObserveError<signpost_store::Error>) -> Self {
+        match error.run_failure() {
+            Some(failure) => Self::Failed(failure),
+            None => match error {
+                ObserveError::Sink(error) => Self::Store(error),
+                other => Self::Failed(RunFailure {
+                    text: other.to_string(),
+                    code: None,
+                    request_id: None,
+                }),
+            },
+        }
+    }
+}
+
+impl Worker {
+    fn now(&self) -> Timestamp {
+        self.portal.clock.now()
+    }
+
+    /// Whether the holders of directory roles have to be read again.
+    fn roles_due(&self, application: ApplicationId) -> bool {
+        let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        roles
+            .get(&application)
+            .is_none_or(|read_at| self.now().millis_since(*read_at) > ROLES_FRESH_MS)
+    }
+
+    fn roles_read(&self, application: ApplicationId) {
+        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        roles.insert(application, self.now());
+    }
+
+    async fn claim(&self) -> signpost_store::Result<Option<Claim>> {
+        let mut tx = self.portal.store.write().await?;
+        runs::queue_due(&mut tx, self.portal.random.as_ref(), self.now()).await?;
+        tx.commit().await?;
+        runs::claim(&self.portal.store, &self.holder, LEASE_MS, self.now()).await
+    }
+
+    /// Until somebody in this process queues a run, or it is time to look.
+    async fn wait(&self) {
+        let _ = tokio::time::timeout(PACE, self.portal.worker.notified()).await;
+    }
+
+    /// Carries a run out while giving signs of life; without the lease it stops at once.
+    async fn work(&self, claim: Claim) {
+        let (id, lease) = (claim.run.id, claim.lease.clone());
+        tracing::info!(run.id = %id, taken_over = claim.taken_over, "run claimed");
+        let ended = tokio::select! {
+            ended = self.carry_out(&claim) => ended,
+            error = self.keep_alive(&lease) => Err(Interrupted::Store(error)),
+        };
+        let end = match ended {
+            Ok(None) => return,
+            Ok(Some(end)) => end,
+            Err(Interrupted::Failed(failure)) => RunEnd::Failed(failure),
+            Err(Interrupted::Cancelled) => RunEnd::Cancelled,
+            Err(Interrupted::Store(error)) => {
+                // The lease runs out, and the run is taken over where it stands.
+                tracing::error!(run.id = %id, error = chain(&error), "run interrupted");
+                return;
+            }
+        };
+        if let Err(error) = self.finish(&lease, &end).await {
+            tracing::error!(run.id = %id, error = chain(&error), "run cannot be ended");
+        }
+        // Users may have changed meanwhile.
+        self.portal.worker.notify_one();
+    }
+
+    async fn keep_alive(&self, lease: &RunLease) -> signpost_store::Error {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            match heartbeat(&self.portal.store, lease, self.now()).await {
+                Ok(_) => {}
+                Err(error) if matches!(error, signpost_store::Error::LeaseLost) => return error,
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "no sign of life could be given");
+                }
+            }
+        }
+    }
+
+    /// `None`: the run waits for a person and is not ours any more.
+    async fn carry_out(&self, claim: &Claim) -> Result<Option<RunEnd>, Interrupted> {
+        let lease = &claim.lease;
+        let client = self.clients.of(&self.portal, lease.application_id).await?;
+        let mut run = claim.run.clone();
+        if run.state == RunState::Planning {
+            run = match self.plan(lease, &run, &client).await? {
+                planned if planned.state == RunState::Applying => planned,
+                _ => return Ok(None),
+            };
+        }
+        self.apply(lease, &run, client).await.map(Some)
+    }
+
+    async fn apply(
+        &self,
+        lease: &RunLease,
+        run: &Run,
+        client: signpost_graph::Client,
+    ) -> Result<RunEnd, Interrupted> {
+        let store = &self.portal.store;
+        runs::plan::begin_apply(store, lease, self.now()).await?;
+        if run.tally.actions == 0 {
+            return Ok(RunEnd::Done);
+        }
+        let tenant = GraphTenant::new(client, Arc::clone(&self.portal.random));
+        let journal = RunJournal::new(self.portal.clone(), lease.clone());
+        let clock = GraphClock(Arc::clone(&self.portal.clock));
+        let surroundings = Surroundings { clock: &clock, random: self.portal.random.as_ref() };
+        Ok(match apply(&tenant, &journal, surroundings).await? {
+            Ended::Done => RunEnd::Done,
+            Ended::Cancelled => RunEnd::Cancelled,
+            Ended::Failed(failure) => RunEnd::Failed(failure),
+        })
+    }
+
+    async fn finish(&self, lease: &RunLease, end: &RunEnd) -> signpost_store::Result<()> {
+        let now = self.now();
+        let run = runs::finish(&self.portal.store, lease, end, now).await?;
+        tracing::info!(
+            run.id = %run.id,
+            run.state = run.state.key(),
+            applied = run.tally.applied,
+            failed = run.tally.failed,
+            "run ended"
+        );
+        let mut tx = self.portal.store.write().await?;
+        match end {
+            RunEnd::Failed(failure) => {
+                tracing::warn!(run.id = %run.id, cause = failure.text, "run failed");
+                let failures = connections::find(&mut tx, lease.application_id)
+                    .await?
+                    .map_or(0, |connection| connection.failures);
+                let retry_at = now.plus_millis(retry_after_ms(failures));
+                let state = ConnectionState::WithProblems;
+                connections::count_failure(&mut tx, lease.application_id, state, retry_at).await?;
+            }
+            RunEnd::Done => connections::forget_failures(&mut tx, lease.application_id).await?,
+            RunEnd::Cancelled => {}
+        }
+        tx.commit().await
+    }
+}
+
+/// A connection that keeps failing is tried ever more rarely: one minute at first, one hour at
+/// last. A person may start a run at any time.
+fn retry_after_ms(failures: i64) -> i64 {
+    let doublings = u32::try_from(failures).unwrap_or(0).min(6);
+    (MINUTE_MS << doublings).min(60 * MINUTE_MS)
+}
+
+/// The error with all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+impl Worker {
+    /// Reads the tenant, decides everything, and stores the plan.
+    async fn plan(
+        &self,
+        lease: &RunLease,
+        run: &Run,
+        client: &signpost_graph::Client,
+    ) -> Result<Run, Interrupted> {
+        let store = &self.portal.store;
+        let application = {
+            let mut db = store.read().await?;
+            applications::find(&mut db, lease.application_id).await?
+        };
+        let Some(application) = application else {
+            return Err(Interrupted::Cancelled);
+        };
+        self.observe(lease, run.scope, client).await?;
+        plan::make(self, lease, run, &application, client).await
+    }
+
+    async fn observe(
+        &self,
+        lease: &RunLease,
+        scope: RunScope,
+        client: &signpost_graph::Client,
+    ) -> Result<(), Interrupted> {
+        let sink = sink::Sink::new(self.portal.clone(), lease.clone());
+        let link = match scope {
+            RunScope::Everyone => None,
+            RunScope::Changed => sink.delta_link().await?,
+        };
+        let link = link.as_ref().map(signpost_model::Secret::expose);
+        let observed = signpost_sync::observe::observe(client, &sink, link).await?;
+        tracing::debug!(full = observed.full, accounts = observed.accounts, "tenant observed");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_connection_is_tried_ever_more_rarely() {
+        assert_eq!(retry_after_ms(0), MINUTE_MS);
+        assert_eq!(retry_after_ms(3), 8 * MINUTE_MS);
+        assert_eq!(retry_after_ms(1_000), 60 * MINUTE_MS);
+    }
+}
