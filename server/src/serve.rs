@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::{practice, router};
+use crate::{practice, router, worker};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -30,6 +30,9 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let practice = practice::start(args).await?;
     let portal = build_portal(store, &http, practice);
     announce(&portal, args).await?;
+    if !args.no_worker {
+        tokio::spawn(worker::run(portal.clone()));
+    }
     let router = router::build(portal, http.trusted_proxies.clone());
     listen(&http, router).await
 }

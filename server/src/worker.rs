@@ -54,7 +54,9 @@ pub async fn run(portal: Portal) {
     });
     let permits = Arc::new(Semaphore::new(MOST_RUNS));
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+            return;
+        };
         match worker.claim().await {
             Ok(Some(claim)) => {
                 let worker = Arc::clone(&worker);
@@ -216,7 +218,10 @@ impl Worker {
         let tenant = GraphTenant::new(client, Arc::clone(&self.portal.random));
         let journal = RunJournal::new(self.portal.clone(), lease.clone());
         let clock = GraphClock(Arc::clone(&self.portal.clock));
-        let surroundings = Surroundings { clock: &clock, random: self.portal.random.as_ref() };
+        let surroundings = Surroundings {
+            clock: &clock,
+            random: self.portal.random.as_ref(),
+        };
         Ok(match apply(&tenant, &journal, surroundings).await? {
             Ended::Done => RunEnd::Done,
             Ended::Cancelled => RunEnd::Cancelled,
@@ -304,7 +309,11 @@ impl Worker {
         };
         let link = link.as_ref().map(signpost_model::Secret::expose);
         let observed = signpost_sync::observe::observe(client, &sink, link).await?;
-        tracing::debug!(full = observed.full, accounts = observed.accounts, "tenant observed");
+        tracing::debug!(
+            full = observed.full,
+            accounts = observed.accounts,
+            "tenant observed"
+        );
         Ok(())
     }
 }

@@ -39,7 +39,10 @@ struct Known {
 
 impl Clients {
     pub(super) fn new(portal: &Portal) -> Self {
-        Self { connector: Connector::of(portal), known: Mutex::default() }
+        Self {
+            connector: Connector::of(portal),
+            known: Mutex::default(),
+        }
     }
 
     /// The client of an application's connection.
@@ -64,7 +67,9 @@ impl Clients {
         }
         let made = self.connector.config(&connection.settings, &secret);
         let mut config = made.map_err(|problem| {
-            failed(&format!("The connection cannot be used: {problem}. Check its settings."))
+            failed(&format!(
+                "The connection cannot be used: {problem}. Check its settings."
+            ))
         })?;
         config.observer = Arc::new(Counter);
         let client = Client::new(config)
@@ -82,7 +87,11 @@ impl Clients {
 }
 
 fn failed(text: &str) -> Interrupted {
-    Interrupted::Failed(RunFailure { text: text.to_owned(), code: None, request_id: None })
+    Interrupted::Failed(RunFailure {
+        text: text.to_owned(),
+        code: None,
+        request_id: None,
+    })
 }
 
 /// Counts each call for `/metrics`.
@@ -92,8 +101,8 @@ struct Counter;
 impl Observer for Counter {
     fn observe(&self, observation: &Observation<'_>) {
         count_graph_call(&GraphLabels {
-            method: observation.route.method().to_owned(),
-            route: observation.route.template().to_owned(),
+            method: observation.route.method.to_string(),
+            route: observation.route.template.to_owned(),
             status: observation.status.unwrap_or(0),
         });
     }

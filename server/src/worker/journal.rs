@@ -32,7 +32,11 @@ impl RunJournal {
 }
 
 fn signal(held: Held) -> Signal {
-    if held.cancel_requested { Signal::Stop } else { Signal::GoOn }
+    if held.cancel_requested {
+        Signal::Stop
+    } else {
+        Signal::GoOn
+    }
 }
 
 impl Journal for RunJournal {
@@ -52,13 +56,17 @@ impl Journal for RunJournal {
 
     async fn mark_sent(&self, sequences: &[i64]) -> Result<Signal> {
         let store = &self.portal.store;
-        outcomes::mark_sent(store, &self.lease, sequences, self.now()).await.map(signal)
+        outcomes::mark_sent(store, &self.lease, sequences, self.now())
+            .await
+            .map(signal)
     }
 
     async fn record(&self, recorded: &[Recorded]) -> Result<Signal> {
         let recorded: Vec<_> = recorded.iter().map(stored).collect();
         let store = &self.portal.store;
-        outcomes::record(store, &self.lease, &recorded, self.now()).await.map(signal)
+        outcomes::record(store, &self.lease, &recorded, self.now())
+            .await
+            .map(signal)
     }
 }
 
@@ -95,17 +103,26 @@ fn effects(effects: &Effects) -> Vec<Effect> {
         object_id: object_id.clone(),
         method,
     });
-    let lost = effects.ledger.lost.iter().map(|(kind, key)| Effect::Disowned {
-        object_id: object_id.clone(),
-        kind: *kind,
-        key: key.clone(),
-    });
-    let gained = effects
+    let lost = effects
         .ledger
-        .gained
+        .lost
         .iter()
-        .map(|owned| Effect::Owned { object_id: object_id.clone(), owned: owned.clone() });
-    let observed =
-        effects.observation.iter().map(|account| Effect::Observed(Box::new(account.clone())));
-    link.into_iter().chain(lost).chain(gained).chain(observed).collect()
+        .map(|(kind, key)| Effect::Disowned {
+            object_id: object_id.clone(),
+            kind: *kind,
+            key: key.clone(),
+        });
+    let gained = effects.ledger.gained.iter().map(|owned| Effect::Owned {
+        object_id: object_id.clone(),
+        owned: owned.clone(),
+    });
+    let observed = effects
+        .observation
+        .iter()
+        .map(|account| Effect::Observed(Box::new(account.clone())));
+    link.into_iter()
+        .chain(lost)
+        .chain(gained)
+        .chain(observed)
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! Makes a plan: reads what the decisions need, hands users to the planner in chunks, stores what
 //! it says. Memory does not grow with the number of users.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use signpost_model::plan::ObjectId;
 use signpost_app::product_names::{plan_name, product_name};
+use signpost_model::plan::{ObjectId, TargetAttribute};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
@@ -37,7 +37,10 @@ pub(super) async fn make(
     client: &signpost_graph::Client,
 ) -> Result<Run, Interrupted> {
     let store = &worker.portal.store;
-    let scope = InputScope { scope: run.scope, only_user: run.only_user };
+    let scope = InputScope {
+        scope: run.scope,
+        only_user: run.only_user,
+    };
     let first = {
         let mut db = store.read().await?;
         let now = worker.now();
@@ -75,7 +78,10 @@ pub(super) async fn make(
             !user.plan.actions.is_empty() || user.plan.link.is_some() || !user.plan.owned.is_empty()
         });
         runs::plan::write(store, lease, &planned, worker.now()).await?;
-        if heartbeat(store, lease, worker.now()).await?.cancel_requested {
+        if heartbeat(store, lease, worker.now())
+            .await?
+            .cancel_requested
+        {
             return Err(Interrupted::Cancelled);
         }
         let Some(after) = page.next else { break };
@@ -85,17 +91,24 @@ pub(super) async fn make(
     let summary = planner.finish();
     let preview = (run.mode == RunMode::Preview && to_apply).then_some(WaitsFor::Preview);
     let waits_for = summary.waits_for.or(preview);
-    Ok(runs::plan::finish(store, lease, &summary.hash, waits_for.as_ref(), worker.now()).await?)
+    Ok(runs::plan::finish(
+        store,
+        lease,
+        &summary.hash,
+        waits_for.as_ref(),
+        worker.now(),
+    )
+    .await?)
 }
 
-fn compile(
-    overrides: Vec<(signpost_model::plan::TargetAttribute, String)>,
-) -> Result<Mapping, Interrupted> {
-    let overrides = overrides.into_iter().collect();
+fn compile(overrides: BTreeMap<TargetAttribute, String>) -> Result<Mapping, Interrupted> {
     Mapping::compile(&overrides).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         Interrupted::Failed(RunFailure {
-            text: format!("The attribute mapping does not work. {}", problems.join(". ")),
+            text: format!(
+                "The attribute mapping does not work. {}",
+                problems.join(". ")
+            ),
             code: None,
             request_id: None,
         })
@@ -114,12 +127,14 @@ async fn facts(
     let products = read_products(client, &Names).await.map_err(failed)?;
     let connection = {
         let mut tx = store.write().await?;
-        licenses::set_products(&mut tx, lease.application_id, &products, worker.now()).await?;
+        licenses::set_products(&mut tx, lease.application_id, &products).await?;
         let found = connections::find(&mut tx, lease.application_id).await?;
         tx.commit().await?;
         found
     };
-    let Some(connection) = connection else { return Err(Interrupted::Cancelled) };
+    let Some(connection) = connection else {
+        return Err(Interrupted::Cancelled);
+    };
     let everyone = run.scope == RunScope::Everyone;
     if everyone || worker.roles_due(lease.application_id) {
         protect_role_holders(worker, lease, client).await?;
@@ -130,7 +145,11 @@ async fn facts(
     } else {
         known.clone()
     };
-    Ok(TenantFacts { domain: connection.settings.domain, domains, products })
+    Ok(TenantFacts {
+        domain: connection.settings.domain,
+        domains,
+        products,
+    })
 }
 
 /// Notes who holds a directory role. Without the permission to read them the holders are unknown:
@@ -142,8 +161,7 @@ async fn protect_role_holders(
 ) -> Result<(), Interrupted> {
     match read_role_holders(client).await {
         Ok(holders) => {
-            accounts::set_role_holders(&worker.portal.store, lease, &holders, worker.now())
-                .await?;
+            accounts::set_role_holders(&worker.portal.store, lease, &holders, worker.now()).await?;
             worker.roles_read(lease.application_id);
             Ok(())
         }
@@ -181,8 +199,13 @@ async fn plan_chunk(
         .into_iter()
         .zip(lookups)
         .map(|(input, lookup)| {
-            let found = lookup.map(|lookup| candidates.of(&lookup)).unwrap_or_default();
-            PlannedUser { plan: planner.user(&input, &found), before: input.provisioning }
+            let found = lookup
+                .map(|lookup| candidates.of(&lookup))
+                .unwrap_or_default();
+            PlannedUser {
+                plan: planner.user(&input, &found),
+                before: input.provisioning,
+            }
         })
         .collect())
 }
@@ -203,9 +226,12 @@ impl Candidates {
         lookups: &[Option<Lookup>],
     ) -> Result<Self, Interrupted> {
         let wanted = || lookups.iter().flatten();
-        let immutable_ids: Vec<&str> = wanted().filter_map(|one| one.immutable_id.as_deref()).collect();
-        let names: Vec<&str> =
-            wanted().filter_map(|one| one.user_principal_name.as_deref()).collect();
+        let immutable_ids: Vec<&str> = wanted()
+            .filter_map(|one| one.immutable_id.as_deref())
+            .collect();
+        let names: Vec<&str> = wanted()
+            .filter_map(|one| one.user_principal_name.as_deref())
+            .collect();
         let mails: Vec<&str> = wanted().filter_map(|one| one.mail.as_deref()).collect();
         let ids: Vec<ObjectId> = wanted().filter_map(|one| one.object_id.clone()).collect();
         let application = lease.application_id;
@@ -239,9 +265,15 @@ impl Candidates {
             return;
         }
         if let Some(immutable_id) = &seen.immutable_id {
-            self.by_immutable_id.entry(immutable_id.clone()).or_default().push(id.clone());
+            self.by_immutable_id
+                .entry(immutable_id.clone())
+                .or_default()
+                .push(id.clone());
         }
-        self.by_name.entry(fold(&seen.user_principal_name)).or_default().push(id.clone());
+        self.by_name
+            .entry(fold(&seen.user_principal_name))
+            .or_default()
+            .push(id.clone());
         if let Some(mail) = &seen.mail {
             self.by_mail.entry(fold(mail)).or_default().push(id.clone());
         }
@@ -257,11 +289,19 @@ impl Candidates {
             (&self.by_mail, &lookup.mail),
         ];
         for (index, key) in by_key {
-            ids.extend(key.as_ref().and_then(|key| index.get(key)).into_iter().flatten());
+            ids.extend(
+                key.as_ref()
+                    .and_then(|key| index.get(key))
+                    .into_iter()
+                    .flatten(),
+            );
         }
         ids.extend(lookup.object_id.as_ref());
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter().filter_map(|id| self.accounts.get(id)).cloned().collect()
+        ids.into_iter()
+            .filter_map(|id| self.accounts.get(id))
+            .cloned()
+            .collect()
     }
 }

@@ -22,7 +22,11 @@ pub(super) struct Sink {
 
 impl Sink {
     pub(super) fn new(portal: Portal, lease: RunLease) -> Self {
-        Self { portal, lease, round: Mutex::new(None) }
+        Self {
+            portal,
+            lease,
+            round: Mutex::new(None),
+        }
     }
 
     /// Where the next delta begins; `None`: the tenant has to be read in full.
@@ -57,12 +61,14 @@ impl ObservationSink for Sink {
     async fn known(&self, ids: &[ObjectId]) -> Result<Vec<Observation>> {
         let mut db = self.portal.store.read().await?;
         let known = accounts::find_many(&mut db, self.lease.application_id, ids).await?;
-        Ok(known.into_iter().map(|account| account.observation).collect())
+        Ok(known
+            .into_iter()
+            .map(|account| account.observation)
+            .collect())
     }
 
     async fn begin_full_read(&self) -> Result<()> {
-        let round =
-            accounts::begin_full_read(&self.portal.store, &self.lease, self.now()).await?;
+        let round = accounts::begin_full_read(&self.portal.store, &self.lease, self.now()).await?;
         self.set_round(Some(round));
         Ok(())
     }
@@ -78,7 +84,9 @@ impl ObservationSink for Sink {
     }
 
     async fn finish_full_read(&self) -> Result<()> {
-        let Some(round) = self.round() else { return Ok(()) };
+        let Some(round) = self.round() else {
+            return Ok(());
+        };
         accounts::finish_full_read(&self.portal.store, &self.lease, round, self.now()).await?;
         self.set_round(None);
         Ok(())

@@ -34,7 +34,10 @@ pub async fn list_open(
     limit: usize,
 ) -> Result<Vec<OpenActions>> {
     let mut users = read_users(db, run, after.unwrap_or(-1), limit).await?;
-    let ids: Vec<ObjectId> = users.iter().filter_map(|user| user.object_id.clone()).collect();
+    let ids: Vec<ObjectId> = users
+        .iter()
+        .filter_map(|user| user.object_id.clone())
+        .collect();
     if ids.is_empty() {
         return Ok(users);
     }
@@ -65,7 +68,10 @@ async fn read_users(
         "{SELECT} where t.run_id = $1 and t.sequence > $2 and t.state in ('planned', 'sent')
          order by t.sequence limit $3"
     );
-    let rows_at_a_time = i64::try_from(limit).unwrap_or(i64::MAX).saturating_mul(3).max(30);
+    let rows_at_a_time = i64::try_from(limit)
+        .unwrap_or(i64::MAX)
+        .saturating_mul(3)
+        .max(30);
     let mut users: Vec<OpenActions> = Vec::with_capacity(limit + 1);
     loop {
         let rows = sqlx::query(AssertSqlSafe(sql.clone()))
@@ -118,7 +124,10 @@ pub async fn find_linked(
     rows.iter()
         .map(|row| {
             let columns = TableRow::new("links", row);
-            Ok((columns.parsed("user_id")?, ObjectId::new(&columns.text("object_id")?)))
+            Ok((
+                columns.parsed("user_id")?,
+                ObjectId::new(&columns.text("object_id")?),
+            ))
         })
         .collect()
 }
