@@ -206,6 +206,21 @@ async fn a_missing_permission_ends_the_run_with_the_way_out() {
 }
 
 #[tokio::test]
+async fn a_refused_credential_ends_the_run_with_the_way_out() {
+    let portal = Portal::start().await;
+    portal.add_workers(WORKERS);
+    portal.plan().await;
+    let expired = json!({"secret_expires_in_days": -1});
+    portal.practice.tell("applications", expired).await;
+    portal.practice.tell("tokens/expire", json!({})).await;
+    let Ended::Failed(failure) = portal.apply().await.unwrap() else {
+        panic!("the run went on");
+    };
+    assert!(failure.text.contains("client secret"), "{}", failure.text);
+    assert_eq!(failure.code.as_deref(), Some("AADSTS7000222"));
+}
+
+#[tokio::test]
 async fn a_silent_tenant_ends_the_run_before_everybody_is_marked_as_failed() {
     let portal = Portal::start().await;
     portal.add_workers(600);

@@ -9,3 +9,4 @@ mod observing;
 mod portal;
 mod practice;
 mod stories;
+mod weather;
