@@ -1,6 +1,7 @@
 //! `$batch`: up to twenty requests in one, each carried out and throttled by itself (`graph.md` 3.4).
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use base64::Engine;
@@ -35,7 +36,7 @@ struct Part<'a> {
 impl PracticeTenant {
     /// Carries out a whole batch; a refusal concerns the batch as such.
     pub(crate) fn batch(
-        &self,
+        self: &Arc<Self>,
         version: Version,
         payload: Payload,
         access: &Access,
@@ -230,7 +231,7 @@ fn incoming(
 }
 
 struct Run<'a> {
-    practice: &'a PracticeTenant,
+    practice: &'a Arc<PracticeTenant>,
     access: &'a Access,
     base: &'a str,
     /// Status by lower-case id, of parts already carried out.

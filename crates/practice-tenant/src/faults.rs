@@ -73,6 +73,9 @@ pub(crate) struct Effect {
     /// The request is carried out, then the connection is cut.
     #[serde(default)]
     pub(crate) drop_after: bool,
+    /// The connection is cut, and the request is carried out this much later all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) late_ms: Option<u64>,
     /// The request is carried out, but its part is missing from the batch's answer.
     #[serde(default)]
     pub(crate) missing: bool,
@@ -84,6 +87,9 @@ pub(crate) struct Effect {
 impl Effect {
     /// Whether the request is still carried out.
     pub(crate) fn carries_out(&self) -> bool {
+        if self.late_ms.is_some() {
+            return false;
+        }
         self.after
             || self.drop_after
             || self.missing

@@ -1,6 +1,8 @@
 //! From a request to its answer: fault, throttle, permission, handler, count.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::Value;
@@ -11,7 +13,7 @@ use crate::calls::Noted;
 use crate::faults::{self, Subject, Within};
 use crate::practice::PracticeTenant;
 use crate::registrations::Access;
-use crate::request::{Call, Incoming, Payload};
+use crate::request::{Call, Incoming, Payload, Verb};
 use crate::routes::{self, Found, Route};
 use crate::throttle;
 
@@ -51,7 +53,7 @@ pub(crate) const JSON: &str = "application/json;odata.metadata=minimal;odata.str
 impl PracticeTenant {
     /// Carries out one request and counts it.
     pub(crate) fn process(
-        &self,
+        self: &Arc<Self>,
         received: &Received<'_>,
         access: &Access,
         base: &str,
@@ -73,7 +75,10 @@ impl PracticeTenant {
             Some(effect) if !effect.carries_out() => None,
             _ => Some(self.carry_out(found, incoming, access, base)),
         };
-        let is_write = incoming.verb != crate::request::Verb::Get;
+        if let Some(late_ms) = effect.as_ref().and_then(|effect| effect.late_ms) {
+            self.carry_out_late(incoming.clone(), access.clone(), base.to_owned(), late_ms);
+        }
+        let is_write = incoming.verb != Verb::Get;
         let mut processed = self.shape(outcome, is_write, request_id, &client_request_id);
         if let Some(effect) = effect {
             self.distort(&mut processed, &effect, request_id, &client_request_id);
@@ -95,6 +100,25 @@ impl PracticeTenant {
             in_batch,
         });
         processed
+    }
+
+    /// The effect that comes after the caller has given up.
+    fn carry_out_late(
+        self: &Arc<Self>,
+        incoming: Incoming,
+        access: Access,
+        base: String,
+        late_ms: u64,
+    ) {
+        let practice = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(late_ms)).await;
+            let found = routes::find(incoming.verb, incoming.version, &incoming.segments);
+            let outcome = practice.carry_out(found, &incoming, &access, &base);
+            let request_id = practice.calls().request_id();
+            let is_write = incoming.verb != Verb::Get;
+            practice.shape(Some(outcome), is_write, request_id, &request_id.to_string());
+        });
     }
 
     /// The fault that happens to a request, if one is armed.
@@ -265,7 +289,7 @@ impl PracticeTenant {
         client_request_id: &str,
     ) {
         processed.delay_ms = effect.delay_ms;
-        if effect.drop_before || effect.drop_after {
+        if effect.drop_before || effect.drop_after || effect.late_ms.is_some() {
             processed.fate = Fate::Cut;
         } else if effect.missing {
             processed.fate = Fate::Missing;

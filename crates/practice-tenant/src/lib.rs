@@ -57,6 +57,7 @@
 //!   is carried out first (a 504 although the write happened).
 //! * `"drop_before": true`: the connection is cut, nothing happened. `"drop_after": true`: it
 //!   happened, then the connection is cut. On a part of a batch, the whole batch's connection.
+//! * `"late_ms": 300`: the connection is cut at once, and the request is carried out that much later.
 //! * `"missing": true`: the part is carried out but left out of its batch's answer.
 //! * `"garbage": true`: carried out, and the answer is not JSON.
 //! * `delay_ms` waits before the answer, alone or with any of these.

@@ -86,7 +86,7 @@ async fn microsoft(State(practice): State<Arc<PracticeTenant>>, request: Request
 }
 
 struct Exchange<'a> {
-    practice: &'a PracticeTenant,
+    practice: &'a Arc<PracticeTenant>,
     headers: &'a HeaderMap,
     uri: &'a http::Uri,
     base: &'a str,
@@ -157,6 +157,15 @@ impl Exchange<'_> {
         let carries_out = effect
             .as_ref()
             .is_none_or(crate::faults::Effect::carries_out);
+        if let Some(late_ms) = effect.as_ref().and_then(|effect| effect.late_ms) {
+            let (practice, access) = (Arc::clone(practice), access.clone());
+            let (incoming, base) = (received.incoming.clone(), self.base.to_owned());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(late_ms)).await;
+                // Nobody is left to read the answer.
+                drop(practice.batch(incoming.version, incoming.payload, &access, &base));
+            });
+        }
         let outcome = carries_out.then(|| {
             practice.batch(
                 received.incoming.version,

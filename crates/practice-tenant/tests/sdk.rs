@@ -1,6 +1,6 @@
 //! Microsoft's own Python SDK against the practice tenant, over TLS.
 //!
-//! `cargo test -p signpost-practice-tenant --test sdk -- --ignored` installs the SDK from PyPI into the
+//! `cargo test -p signpost-practice-tenant --test sdk -- --ignored` installs the SDK into the
 //! build folder (about 100 MB), then runs `sdk/check.py` with it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it happens")]

@@ -214,6 +214,33 @@ async fn an_answer_can_be_lost_after_the_write_happened_or_before() {
 }
 
 #[tokio::test]
+async fn a_write_can_land_after_its_caller_gave_up() {
+    let world = World::start().await;
+    world
+        .tell(
+            "faults",
+            json!({"method": "POST", "route": "/users", "once": true, "late_ms": 1}),
+        )
+        .await;
+    assert!(
+        world
+            .request(Method::POST, "/users")
+            .json(&new_user("late"))
+            .send()
+            .await
+            .is_err()
+    );
+    let landed = async {
+        while world.account("late@contoso.example").await.is_null() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), landed)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn one_part_of_a_batch_can_fail_vanish_or_be_garbage() {
     let world = World::start().await;
     world.tell("faults", json!({"faults": [
