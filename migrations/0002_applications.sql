@@ -113,10 +113,8 @@ create table accounts (
     constraint accounts_pkey primary key (application_id, object_id)
 );
 create index accounts_upn_idx on accounts (application_id, upn_folded);
-create index accounts_immutable_id_idx on accounts (application_id, immutable_id)
-    where immutable_id is not null;
-create index accounts_mail_idx on accounts (application_id, mail_folded)
-    where mail_folded is not null;
+create index accounts_immutable_id_idx on accounts (application_id, immutable_id);
+create index accounts_mail_idx on accounts (application_id, mail_folded);
 
 create table role_holders (
     application_id text collate "binary" not null constraint role_holders_application_fkey references applications (id),
@@ -181,8 +179,7 @@ create index provisioning_dirty_idx on provisioning (application_id, user_id)
 create index provisioning_due_idx on provisioning (application_id, due_at)
     where due_at is not null;
 create index provisioning_user_idx on provisioning (user_id);
-create index provisioning_desired_name_idx on provisioning (application_id, desired_name)
-    where desired_name is not null;
+create index provisioning_desired_name_idx on provisioning (application_id, desired_name);
 
 create table decisions (
     application_id text collate "binary" not null constraint decisions_application_fkey references applications (id),

@@ -16,7 +16,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use crate::provisioning::bump;
 use crate::rows::{TableRow, json_keys, to_json};
 use crate::runs::lease::{self, RunLease};
-use crate::{Result, RowIdentity, Sealer, Store};
+use crate::{Result, RowIdentity, Sealer, Store, statistics};
 
 /// The most accounts that one statement carries.
 const CHUNK: usize = 1_000;
@@ -122,6 +122,7 @@ pub async fn finish_full_read(
             .execute(&mut *tx)
             .await?
             .rows_affected();
+    statistics::refresh(&mut tx, &["accounts", "links", "users"]).await?;
     sqlx::query("update connections set full_read_at = $1 where application_id = $2")
         .bind(now.as_millis())
         .bind(&application)
@@ -241,7 +242,13 @@ pub async fn find_by_immutable_ids(
     application: ApplicationId,
     immutable_ids: &[&str],
 ) -> Result<Vec<KnownAccount>> {
-    find_by(db, application, "immutable_id", json_keys(immutable_ids)).await
+    find_by(
+        db,
+        application,
+        "immutable_id",
+        json_keys(immutable_ids.iter().map(|id| without_zero(id))),
+    )
+    .await
 }
 
 /// The accounts with one of these user principal names, deleted ones too.
@@ -250,7 +257,7 @@ pub async fn find_by_upns(
     application: ApplicationId,
     names: &[&str],
 ) -> Result<Vec<KnownAccount>> {
-    let names = json_keys(names.iter().map(|name| fold(name)));
+    let names = json_keys(names.iter().map(|name| key(name)));
     find_by(db, application, "upn_folded", names).await
 }
 
@@ -260,7 +267,7 @@ pub async fn find_by_mails(
     application: ApplicationId,
     mails: &[&str],
 ) -> Result<Vec<KnownAccount>> {
-    let mails = json_keys(mails.iter().map(|mail| fold(mail)));
+    let mails = json_keys(mails.iter().map(|mail| key(mail)));
     find_by(db, application, "mail_folded", mails).await
 }
 
@@ -295,7 +302,7 @@ pub async fn search(
     text: &str,
     limit: i64,
 ) -> Result<Vec<KnownAccount>> {
-    let from = fold(text);
+    let from = key(text);
     let to = format!("{from}\u{10ffff}");
     let rows = sqlx::query(
         "select a.object_id, a.properties, l.user_id as linked_with, r.object_id as role_holder
@@ -344,6 +351,16 @@ pub(crate) fn known_account(row: &AnyRow) -> Result<KnownAccount> {
         linked_with: columns.optional_parsed("linked_with")?,
         administrator: columns.optional_text("role_holder")?.is_some(),
     })
+}
+
+/// A text as the key by which it is found again.
+fn key(text: &str) -> String {
+    without_zero(&fold(text))
+}
+
+/// PostgreSQL has no text with the character zero, and nobody can mean it in a key.
+fn without_zero(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// An observation in the shape of its row.
@@ -406,8 +423,6 @@ async fn upsert(
     if rows.is_empty() {
         return Ok(());
     }
-    // PostgreSQL has no text with the character zero; nobody can mean it in a key.
-    let key = |text: &str| fold(text).replace('\0', "");
     let mut values = Map::with_capacity(rows.len());
     for row in rows {
         let account = row.account;
@@ -503,16 +518,15 @@ async fn users_concerned(
          union select id from users
            where deleted_at is null and user_name_folded in (select key from json_each(json($4)))
          union select user_id from provisioning where application_id = $1
-           and desired_name is not null
            and desired_name in (select key from json_each(json($4)))",
     )
     .bind(application.to_string())
     .bind(json_keys(accounts().map(|account| &account.object_id)))
+    .bind(json_keys(accounts().filter_map(|account| {
+        account.immutable_id.as_deref().map(without_zero)
+    })))
     .bind(json_keys(
-        accounts().filter_map(|account| account.immutable_id.as_ref()),
-    ))
-    .bind(json_keys(
-        accounts().map(|account| fold(&account.user_principal_name)),
+        accounts().map(|account| key(&account.user_principal_name)),
     ))
     .fetch_all(db)
     .await?;

@@ -43,6 +43,7 @@ mod fixtures;
 mod packed;
 mod rows;
 mod statement;
+mod statistics;
 
 pub use counts::Total;
 pub use database::{DatabaseSettings, Engine, Read, Store, Write};

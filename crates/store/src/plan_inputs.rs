@@ -82,8 +82,9 @@ async fn chosen(
             format!("u.deleted_at is null and {IN_SCOPE_OF_ASSIGNMENT}")
         }
     };
+    // The place stands in each join too: PostgreSQL would walk the tables from their beginning.
     let everyone = "users u left join provisioning p on p.application_id = $1
-                      and p.user_id = u.id";
+                      and p.user_id = u.id and p.user_id >= $2";
     let (from, which) = match (scope.only_user, scope.scope) {
         (Some(_), _) => (everyone, "u.id = $2 and $4 >= 0".to_owned()),
         // Changed users are few: start from their rows, not from the directory.
@@ -105,8 +106,9 @@ async fn chosen(
            p.last_outcome, p.last_run, p.attempts, p.due_at, p.desired_name,
            l.object_id, l.method, l.linked_at, d.object_id as decision
          from {from} join applications a on a.id = $1
-         left join links l on l.application_id = $1 and l.user_id = u.id
+         left join links l on l.application_id = $1 and l.user_id = u.id and l.user_id >= $2
          left join decisions d on d.application_id = $1 and d.user_id = u.id
+           and d.user_id >= $2
          where {which} order by u.id limit $3"
     );
     let place = scope

@@ -1,5 +1,7 @@
 //! What accounts held before something was taken from them, so that coming back restores it.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use signpost_model::plan::ObjectId;
@@ -68,33 +70,47 @@ pub(crate) async fn take(
     sequences: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let rows = sqlx::query(
-        "select distinct t.user_id, c.object_id, c.properties from actions t
-         join accounts c on c.application_id = $1 and c.object_id = t.object_id
-         where t.run_id = $2 and t.removal = 1 and t.state = 'planned'
-           and t.sequence in (select cast(key as bigint) from json_each(json($3)))
-           and not exists (select 1 from snapshots s
-             where s.run_id = t.run_id and s.user_id = t.user_id)",
+    let removals = sqlx::query(
+        "select t.user_id, t.object_id from actions t
+         where t.run_id = $1 and t.sequence in (select cast(key as bigint) from json_each(json($2)))
+           and t.removal = 1 and t.state = 'planned' and t.object_id is not null",
     )
-    .bind(lease.application_id.to_string())
     .bind(lease.run_id.to_string())
     .bind(sequences)
     .fetch_all(&mut *db)
     .await?;
-    if rows.is_empty() {
+    if removals.is_empty() {
         return Ok(());
     }
-    let mut found = Vec::with_capacity(rows.len());
+    let mut users = BTreeMap::new();
+    for row in &removals {
+        let columns = TableRow::new("actions", row);
+        users.insert(
+            columns.text("user_id")?,
+            ObjectId::new(&columns.text("object_id")?),
+        );
+    }
+    let accounts = json_keys(users.values());
+    let rows = sqlx::query(
+        "select object_id, properties from accounts
+         where application_id = $1 and object_id in (select key from json_each(json($2)))",
+    )
+    .bind(lease.application_id.to_string())
+    .bind(&accounts)
+    .fetch_all(&mut *db)
+    .await?;
+    let mut observations = HashMap::with_capacity(rows.len());
     for row in &rows {
         let columns = TableRow::new("accounts", row);
         let observation: Observation = columns.json("properties")?;
-        found.push((columns.text("user_id")?, observation));
+        observations.insert(observation.object_id.clone(), observation);
     }
-    let accounts = json_keys(found.iter().map(|(_, account)| &account.object_id));
     let mut owned = owned_by_account(db, lease.application_id, &accounts).await?;
-    let mut snapshots = Map::with_capacity(found.len());
-    for (user, observation) in found {
-        let object_id = observation.object_id.clone();
+    let mut snapshots = Map::with_capacity(users.len());
+    for (user, object_id) in users {
+        let Some(observation) = observations.remove(&object_id) else {
+            continue;
+        };
         let owned = owned.remove(&object_id).unwrap_or_default();
         let body = to_json(&Body { observation, owned })?;
         snapshots.insert(user, json!([object_id, body]));

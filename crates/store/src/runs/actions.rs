@@ -96,6 +96,9 @@ pub(super) const SELECT: &str = "select t.sequence, t.user_id, t.rank, p.display
      left join users u on u.id = t.user_id
      left join links l on l.application_id = r.application_id and l.user_id = t.user_id";
 
+/// Numbers that are looked through at once for actions in one state.
+const WINDOW: i64 = 1_000;
+
 /// The next actions in this state after a place, in the order in which they are to run; those of
 /// one user stand together.
 pub async fn list_next(
@@ -105,18 +108,34 @@ pub async fn list_next(
     after: i64,
     limit: i64,
 ) -> Result<Vec<StoredAction>> {
-    let sql = format!(
-        "{SELECT} where t.run_id = $1 and t.state = $2 and t.sequence > $3
-         order by t.sequence limit $4"
-    );
-    let rows = sqlx::query(AssertSqlSafe(sql))
+    let last: i64 = sqlx::query_scalar("select actions from runs where id = $1")
         .bind(run.to_string())
-        .bind(state.key())
-        .bind(after)
-        .bind(limit)
-        .fetch_all(db)
+        .fetch_one(&mut *db)
         .await?;
-    rows.iter().map(stored).collect()
+    // The numbers have no gaps. A bounded range is cheap whatever the database believes about
+    // the states, which change all the time.
+    let sql = format!(
+        "{SELECT} where t.run_id = $1 and t.state = $2 and t.sequence > $3 and t.sequence <= $4
+         order by t.sequence limit $5"
+    );
+    let (mut found, mut from) = (Vec::new(), after);
+    while from < last && i64::try_from(found.len()).unwrap_or(i64::MAX) < limit {
+        let missing = limit - i64::try_from(found.len()).unwrap_or(limit);
+        let to = from.saturating_add(WINDOW.max(missing));
+        let rows = sqlx::query(AssertSqlSafe(sql.clone()))
+            .bind(run.to_string())
+            .bind(state.key())
+            .bind(from)
+            .bind(to)
+            .bind(missing)
+            .fetch_all(&mut *db)
+            .await?;
+        for row in &rows {
+            found.push(stored(row)?);
+        }
+        from = to;
+    }
+    Ok(found)
 }
 
 /// The next actions after a place whatever their state: for exports.

@@ -1,7 +1,7 @@
 //! Applying: what was sent, what came of it, and everything that follows from an outcome, in the
 //! same transaction.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 use signpost_model::observation::Observation;
@@ -126,6 +126,7 @@ async fn write_outcomes(
            outcome = e.value ->> 2, request_id = e.value ->> 3, changed_at = $1
          from json_each(json($2)) e
          where actions.run_id = $3 and actions.sequence = cast(e.key as bigint)
+           and actions.sequence in (select cast(k.key as bigint) from json_each(json($2)) k)
            and actions.state in ('planned', 'sent')
          returning actions.sequence, actions.user_id, actions.state",
     )
@@ -310,16 +311,10 @@ pub(crate) async fn settle_done(
     };
     let sql = format!(
         "select p.user_id, p.revision, p.state_after, p.blockers, p.removed_at, p.due_at,
-           p.desired_name, coalesce(v.attempts, 0) as attempts,
-           (select a.outcome from actions a where a.run_id = p.run_id and a.user_id = p.user_id
-            order by a.rank, a.sequence desc limit 1) as outcome,
-           (select min(a.rank) from actions a
-            where a.run_id = p.run_id and a.user_id = p.user_id) as rank
+           p.desired_name, coalesce(v.attempts, 0) as attempts
          from plan_users p
          left join provisioning v on v.application_id = $1 and v.user_id = p.user_id
-         where p.run_id = $2 and p.settled = 0 and {which}
-           and not exists (select 1 from actions a where a.run_id = p.run_id
-             and a.user_id = p.user_id and a.state in ('planned', 'sent'))"
+         where p.run_id = $2 and p.settled = 0 and {which}"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql))
         .bind(lease.application_id.to_string())
@@ -328,13 +323,21 @@ pub(crate) async fn settle_done(
         query = query.bind(users.to_owned());
     }
     let rows = query.fetch_all(&mut *db).await?;
-    if rows.is_empty() {
+    let results = match users {
+        Some(users) => results_of_users(db, lease.run_id, users).await?,
+        None => HashMap::new(),
+    };
+    let mut settled = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let user: String = TableRow::new("plan_users", row).text("user_id")?;
+        let result = results.get(&user).cloned().unwrap_or_default();
+        if !result.is_open {
+            settled.push(settled_row(row, result, now)?);
+        }
+    }
+    if settled.is_empty() {
         return Ok(());
     }
-    let settled = rows
-        .iter()
-        .map(|row| settled_row(row, now))
-        .collect::<Result<Vec<_>>>()?;
     settle(db, lease.application_id, Some(lease.run_id), &settled).await?;
     let keys = json_keys(settled.iter().map(|one| one.user_id));
     sqlx::query(
@@ -357,12 +360,51 @@ pub(crate) async fn settle_done(
     Ok(())
 }
 
-/// What a user's row says after all their actions: the worst outcome decides.
-fn settled_row(row: &AnyRow, now: Timestamp) -> Result<Settled> {
+/// What became of a user's actions, taken together.
+#[derive(Debug, Clone, Default)]
+struct UserResult {
+    /// Some action has no outcome yet.
+    is_open: bool,
+    has_failed: bool,
+    /// The failure, else the last outcome.
+    outcome: Option<Outcome>,
+}
+
+async fn results_of_users(
+    db: &mut AnyConnection,
+    run: RunId,
+    users: &str,
+) -> Result<HashMap<String, UserResult>> {
+    let rows = sqlx::query(
+        "select user_id, sequence, state, outcome from actions
+         where run_id = $1 and user_id in (select key from json_each(json($2)))
+         order by user_id, sequence",
+    )
+    .bind(run.to_string())
+    .bind(users)
+    .fetch_all(db)
+    .await?;
+    let mut results: HashMap<String, UserResult> = HashMap::new();
+    for row in &rows {
+        let columns = TableRow::new("actions", row);
+        let result = results.entry(columns.text("user_id")?).or_default();
+        let outcome: Option<Outcome> = columns.optional_json("outcome")?;
+        match outcome {
+            None => result.is_open = true,
+            Some(_) if result.has_failed => {}
+            Some(outcome) => {
+                result.has_failed = matches!(outcome, Outcome::Failed(_));
+                result.outcome = Some(outcome);
+            }
+        }
+    }
+    Ok(results)
+}
+
+/// What a user's row says after all their actions: the first failure decides.
+fn settled_row(row: &AnyRow, result: UserResult, now: Timestamp) -> Result<Settled> {
     let columns = TableRow::new("plan_users", row);
-    let outcome: Option<Outcome> = columns.optional_json("outcome")?;
     let blockers: Vec<Blocker> = columns.optional_json("blockers")?.unwrap_or_default();
-    let attempts = columns.number("attempts")?;
     let mut settled = Settled {
         user_id: columns.parsed("user_id")?,
         revision: columns.number("revision")?,
@@ -373,17 +415,16 @@ fn settled_row(row: &AnyRow, now: Timestamp) -> Result<Settled> {
         due_at: columns.optional_time("due_at")?,
         desired_name: columns.optional_text("desired_name")?,
     };
-    match columns.optional_number("rank")? {
-        // A failure, or an action that was skipped for another reason than being done already.
-        Some(0) => {
-            settled.state = ProvisioningState::Failed;
-            settled.attempts = attempts + 1;
-            settled.due_at = retry_delay_ms(attempts + 1).map(|delay| now.plus_millis(delay));
-            settled.last_outcome = outcome.map(LastOutcome::Done);
-        }
-        _ if !blockers.is_empty() => settled.last_outcome = Some(LastOutcome::Blocked(blockers)),
-        _ => settled.last_outcome = outcome.map(LastOutcome::Done),
+    if result.has_failed {
+        settled.state = ProvisioningState::Failed;
+        settled.attempts = columns.number("attempts")? + 1;
+        settled.due_at = retry_delay_ms(settled.attempts).map(|delay| now.plus_millis(delay));
     }
+    settled.last_outcome = if blockers.is_empty() || result.has_failed {
+        result.outcome.map(LastOutcome::Done)
+    } else {
+        Some(LastOutcome::Blocked(blockers))
+    };
     Ok(settled)
 }
 

@@ -11,7 +11,10 @@ use super::lease::{self, RunLease};
 use super::{COLUMNS, run};
 use crate::provisioning::{Settled, settle};
 use crate::rows::to_json;
-use crate::{Result, Store, Write};
+use crate::{Result, Store, Write, statistics};
+
+/// A plan with so many actions changes the look of its tables.
+const MANY_ACTIONS: i64 = 1_000;
 
 /// A user's plan, and the row it was made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,6 +252,9 @@ pub async fn finish(
         .fetch_one(&mut *tx)
         .await?;
     let run = run(&row)?;
+    if run.tally.actions >= MANY_ACTIONS {
+        statistics::refresh(&mut tx, &["actions", "plan_users", "provisioning"]).await?;
+    }
     if waits_for.is_some() && run.mode == RunMode::Sync {
         hold_back(&mut tx, run.id).await?;
     }
