@@ -77,7 +77,7 @@ pub(super) struct Active {
     reduced: HashMap<usize, Action>,
     ledger: Ledger,
     observation: Option<Observation>,
-    /// Created in this run: replicas may not know it yet.
+    /// Created or restored in this run: replicas may not know it yet.
     fresh: bool,
     /// A joined write was refused: one action at a time from now on.
     split: bool,
@@ -426,6 +426,7 @@ impl Active {
         let mut link = None;
         for &i in steps {
             let action = &self.chain.steps[i].action;
+            self.fresh |= *action == Action::Restore;
             let manager = manager_of(action).and_then(|m| managers.get(&m.user_id));
             let Some(object_id) = &self.chain.object_id else {
                 continue;

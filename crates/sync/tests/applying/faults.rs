@@ -291,6 +291,32 @@ async fn leavers_survive_accidents_too() {
 }
 
 #[tokio::test]
+async fn a_restored_account_is_waited_for_like_a_new_one() {
+    let portal = Portal::start().await;
+    portal.add_workers(3);
+    portal.sync().await;
+    portal.records().policy.delete_accounts = true;
+    portal.records().policy.days_before_deletion = 0;
+    portal.change(1, |person| person.in_scope = false);
+    portal.sync().await;
+    portal.change(1, |person| {
+        person.in_scope = true;
+        person.user.profile.city = "Porto".to_owned();
+    });
+    portal.plan().await;
+    let gone = json!({"status": 404, "code": "Request_ResourceNotFound", "message": "not yet", "times": 3});
+    portal
+        .practice
+        .fault("PATCH /users/{id}", gone.clone())
+        .await;
+    portal.practice.fault("GET /users/{id}", gone).await;
+    assert_eq!(portal.apply().await.unwrap(), Ended::Done);
+    assert_eq!(portal.problems(), []);
+    let account = portal.practice.account("worker.n001@contoso.example").await;
+    assert_eq!(account.unwrap()["city"], "Porto");
+}
+
+#[tokio::test]
 async fn an_account_deleted_behind_our_back_is_named_and_left_alone() {
     let portal = Portal::start().await;
     portal.add_workers(3);
