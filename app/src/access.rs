@@ -34,6 +34,7 @@ pub const TABLES: &[&[Route]] = &[
     pages::setup::ROUTES,
     pages::sign_in::ROUTES,
     pages::runs::ROUTES,
+    pages::applications::ROUTES,
 ];
 
 const BASE: &[Route] = &[

@@ -1,5 +1,6 @@
 //! One module per page.
 
+pub mod applications;
 pub mod problem;
 pub mod runs;
 pub mod setup;

@@ -8,11 +8,12 @@ use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use leptos_meta::provide_meta_context;
 use leptos_router::components::{Route, Router, Routes};
-use leptos_router::{SsrMode, path};
+use leptos_router::{MatchNestedRoutes, SsrMode, path};
 
 use crate::components::{CsrfToken, Tone, Zone};
 use crate::error::PortalError;
 use crate::pages;
+use crate::pages::applications;
 use crate::pages::problem::{Problem, ProblemPage};
 use crate::policy::content_security_policy;
 use crate::portal::Portal;
@@ -42,12 +43,40 @@ pub fn App() -> impl IntoView {
             <Routes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
+                <ApplicationRoutes />
                 <Route path=path!("/runs") view=pages::runs::AllRuns ssr=SsrMode::Async />
                 <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
                 <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
             </Routes>
         </Router>
     }
+}
+
+#[component(transparent)]
+fn ApplicationRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/applications") view=applications::Applications ssr=SsrMode::Async />
+        <Route path=path!("/applications/new") view=applications::NewApplication ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/new/access")
+            view=applications::NewApplicationAccess
+            ssr=SsrMode::Async
+        />
+        <Route path=path!("/applications/:id") view=applications::ToAssignments ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/assignments") view=applications::Assignments ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/assignments/new")
+            view=applications::AssignUsers
+            ssr=SsrMode::Async
+        />
+        <Route path=path!("/applications/:id/runs") view=applications::ApplicationRuns ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/settings")
+            view=applications::ApplicationSettings
+            ssr=SsrMode::Async
+        />
+    }
+    .into_inner()
 }
 
 /// What the frame and the components of a page read.

@@ -14,6 +14,8 @@ pub const OVERVIEW: &str = "/";
 pub const APPLICATIONS: &str = "/applications";
 /// The first step to a new application.
 pub const NEW_APPLICATION: &str = "/applications/new";
+/// The second step to a new application.
+pub const NEW_APPLICATION_ACCESS: &str = "/applications/new/access";
 /// All runs.
 pub const RUNS: &str = "/runs";
 /// All users.

@@ -41,6 +41,7 @@ pub(super) const STYLES: &[(&str, &str)] = sources!("/../style/":
     "components/progress.css"
     "components/radio_card.css"
     "components/ring.css"
+    "components/rule.css"
     "components/run_chart.css"
     "components/secret_once.css"
     "components/shell.css"
