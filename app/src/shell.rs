@@ -201,23 +201,32 @@ pub fn Page(
             <Menu section=section organisation=frame.organisation operator=frame.operator />
             <div class="page">
                 <Banners practice=frame.practice banners=frame.banners />
-                <header class="page__top">
-                    <button
-                        class="button button--quiet button--icon page__menu"
-                        type="button"
-                        popovertarget="menu"
-                        aria-label="Open the menu"
-                    >
-                        <Glyph icon=Icon::Menu size=IconSize::Large />
-                    </button>
-                    <Breadcrumb above=above here=title />
-                    <Keys shortcuts=frame.shortcuts />
-                </header>
+                <Top above=above title=title shortcuts=frame.shortcuts />
                 <main class="page__main" id="main" tabindex="-1">
                     {children()}
                 </main>
             </div>
         </div>
+    }
+    .into_any()
+}
+
+/// The button of the phone's menu, the way up, and the keys.
+#[component]
+fn Top(above: Vec<Crumb>, title: String, shortcuts: Shortcuts) -> impl IntoView {
+    view! {
+        <header class="page__top">
+            <button
+                class="button button--quiet button--icon page__menu"
+                type="button"
+                popovertarget="menu"
+                aria-label="Open the menu"
+            >
+                <Glyph icon=Icon::Menu size=IconSize::Large />
+            </button>
+            <Breadcrumb above=above here=title />
+            <Keys shortcuts=shortcuts />
+        </header>
     }
     .into_any()
 }
