@@ -75,6 +75,12 @@ impl<T: serde::de::DeserializeOwned + Default> FromRequest<Arc<PracticeTenant>> 
         request: Request,
         practice: &Arc<PracticeTenant>,
     ) -> Result<Self, Response> {
+        let site = request.headers().get("sec-fetch-site");
+        if site.is_some_and(|site| site == "cross-site") {
+            return Err(bad(
+                "another site's page may not change the practice tenant",
+            ));
+        }
         let bytes = Bytes::from_request(request, practice).await.map_err(bad)?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));

@@ -473,7 +473,7 @@ pub(crate) async fn write_delta(
 ) -> Response {
     let mut tenant = practice.tenant();
     let rules = &mut tenant.delta;
-    rules.epoch += u32::from(wish.expire);
+    rules.epoch = rules.epoch.wrapping_add(u32::from(wish.expire));
     rules.page_size = wish.page_size.unwrap_or(rules.page_size).clamp(1, 10_000);
     rules.repeat = wish.repeat.unwrap_or(rules.repeat);
     rules.reverse = wish.reverse.unwrap_or(rules.reverse);

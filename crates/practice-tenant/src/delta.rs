@@ -65,10 +65,12 @@ impl Token {
             }
         }
         let horizon = tenant.horizon(call.now);
+        // An empty token is what the Location of a 410 holds: begin again.
         let Some(text) = call
             .query
             .get("$deltatoken")
             .or_else(|| call.query.get("$skiptoken"))
+            .filter(|text| !text.is_empty())
         else {
             return Self::begin(
                 tenant,
@@ -101,7 +103,10 @@ impl Token {
         let Some(mut token) = token.filter(|token| token.kind == kind) else {
             return Err(Refusal::bad_request("Badly formed token."));
         };
-        if token.epoch != tenant.delta.epoch || token.issued + TOKEN_LIFE_MS < call.now {
+        let is_ahead =
+            matches!(token.at, Place::Changes { since, until, .. } if since > until.min(horizon));
+        if token.epoch != tenant.delta.epoch || is_ahead || token.issued + TOKEN_LIFE_MS < call.now
+        {
             let restart = format!("{}?$deltatoken=", call.url());
             return Err(Refusal::new(
                 410,

@@ -10,6 +10,8 @@ use http::{StatusCode, header};
 pub(crate) struct Html {
     title: String,
     pub(crate) body: String,
+    /// Of the table being written.
+    columns: usize,
 }
 
 /// A column's heading, and on which side its values stand.
@@ -56,6 +58,7 @@ impl Html {
         Self {
             title: title.to_owned(),
             body: String::new(),
+            columns: 0,
         }
     }
 
@@ -66,6 +69,7 @@ impl Html {
             "<div class=\"scroll\" role=\"region\" aria-labelledby=\"{id}-caption\" tabindex=\"0\"><table><caption id=\"{id}-caption\">{}</caption><thead><tr>",
             text(caption)
         );
+        self.columns = columns.len();
         for column in columns {
             let _ = match column {
                 Text(name) => write!(self.body, "<th scope=\"col\">{}</th>", text(name)),
@@ -82,6 +86,13 @@ impl Html {
     }
 
     pub(crate) fn close_table(&mut self) {
+        if self.body.ends_with("<tbody>") {
+            let _ = write!(
+                self.body,
+                "<tr><td colspan=\"{}\">Nothing to show.</td></tr>",
+                self.columns
+            );
+        }
         self.body.push_str("</tbody></table></div>");
     }
 

@@ -157,9 +157,6 @@ fn accounts(page: &mut Html, tenant: &Tenant, shown: &Shown) {
         account_row(page, tenant, tenant.user(*no));
     }
     page.close_table();
-    if found.is_empty() {
-        page.body.push_str("<p>No account fits.</p>");
-    }
     if shown.before.is_some() || has_more {
         pager(page, shown, found.last().filter(|_| has_more));
     }

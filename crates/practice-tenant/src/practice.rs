@@ -106,7 +106,12 @@ impl PracticeTenant {
 
     /// Back to the first day: content, counts, faults, tokens and quotas.
     pub(crate) fn reset(&self) {
-        *self.tenant() = with_delay(crate::seed::tenant(&self.options), &self.options);
+        let mut fresh = with_delay(crate::seed::tenant(&self.options), &self.options);
+        let mut tenant = self.tenant();
+        // Delta tokens of the tenant that was must not fit the one that is.
+        fresh.delta.epoch = tenant.delta.epoch.wrapping_add(1);
+        *tenant = fresh;
+        drop(tenant);
         self.faults().clear();
         self.calls().reset();
         self.tokens().forget_all();

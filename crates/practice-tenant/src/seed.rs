@@ -42,7 +42,11 @@ pub(crate) fn tenant(options: &Options) -> Tenant {
         roles: Vec::new(),
         registrations: Vec::new(),
         policies: Policies::new(now - 30 * DAY_MS),
-        delta: DeltaRules::default(),
+        delta: DeltaRules {
+            // A tenant made anew knows no token of one before it.
+            epoch: epoch(now),
+            ..DeltaRules::default()
+        },
         replication_delay: 0,
         index: Index::default(),
     };
@@ -52,6 +56,11 @@ pub(crate) fn tenant(options: &Options) -> Tenant {
     add_accounts(&mut tenant, now - 90 * DAY_MS);
     add_generated(&mut tenant, options, now - 60 * DAY_MS);
     tenant
+}
+
+/// The low bits of the time a tenant was made.
+fn epoch(now: Millis) -> u32 {
+    u32::try_from(now & 0xffff_ffff).unwrap_or_default()
 }
 
 fn domains() -> Vec<Domain> {

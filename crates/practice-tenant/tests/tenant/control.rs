@@ -218,7 +218,7 @@ async fn people_see_what_the_tenant_holds() {
     assert!(found.contains("dobrien@contoso.example") && !found.contains("bob@contoso.example"));
     assert!(found.contains("value=\"o&#39;brien\""));
     let none = page("/_practice/?q=%3Cscript%3E").await;
-    assert!(none.contains("No account fits.") && !none.contains("<script>"));
+    assert!(none.contains("Nothing to show.") && !none.contains("<script>"));
     let id = world.account("alice.martins@contoso.example").await["id"]
         .as_str()
         .unwrap()

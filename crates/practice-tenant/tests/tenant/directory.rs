@@ -468,9 +468,14 @@ async fn the_latest_token_starts_from_now_and_an_old_one_is_gone() {
     world.sign_in("good").await;
     let gone = world.get(&link).await.expect(410);
     assert!(gone.header("location").contains("/users/delta"));
-    let (_, fresh) = delta(&world, "/users/delta").await;
+    let (all, fresh) = delta(&world, gone.header("location")).await;
+    assert!(all.len() > 5, "the Location begins again");
     world.tell("delta", json!({"expire": true})).await;
     world.get(&fresh).await.expect(410);
+    let (_, last) = delta(&world, "/users/delta").await;
+    world.tell("reset", json!({})).await;
+    world.sign_in("good").await;
+    world.get(&last).await.expect(410);
 }
 
 #[tokio::test]
