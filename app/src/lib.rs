@@ -6,6 +6,9 @@
     reason = "the component macro makes every component that is not private fully public"
 )]
 
+// Leptos' views are deeply nested types.
+#![recursion_limit = "512"]
+
 pub mod access;
 pub mod assets;
 pub mod components;
