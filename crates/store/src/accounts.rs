@@ -115,6 +115,15 @@ pub async fn finish_full_read(
     .bind(round.0)
     .execute(&mut *tx)
     .await?;
+    sqlx::query(
+        "delete from ownership where application_id = $1 and object_id in (
+           select a.object_id from accounts a
+           where a.application_id = $1 and a.observed_round < $2)",
+    )
+    .bind(&application)
+    .bind(round.0)
+    .execute(&mut *tx)
+    .await?;
     let gone =
         sqlx::query("delete from accounts where application_id = $1 and observed_round < $2")
             .bind(&application)
@@ -324,14 +333,14 @@ pub async fn search(
     rows.iter().map(known_account).collect()
 }
 
-/// How many accounts of the tenant are known, deleted ones left out.
+/// How many accounts of the tenant are known, deleted ones too.
 pub async fn count(db: &mut AnyConnection, application: ApplicationId) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "select count(*) from accounts where application_id = $1 and deleted = 0",
+    Ok(
+        sqlx::query_scalar("select count(*) from accounts where application_id = $1")
+            .bind(application.to_string())
+            .fetch_one(db)
+            .await?,
     )
-    .bind(application.to_string())
-    .fetch_one(db)
-    .await?)
 }
 
 /// How many users of the application are linked with an account.

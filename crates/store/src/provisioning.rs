@@ -76,6 +76,7 @@ async fn touch(
                         where p.application_id = a.id and p.user_id = u.id)
              or (u.deleted_at is null
                  and (a.access_type <> 'assigned' or {IN_SCOPE_OF_ASSIGNMENT})))
+         order by a.id, u.id
          on conflict (application_id, user_id) do update set revision = provisioning.revision + 1"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql)).bind(argument);
@@ -111,9 +112,15 @@ pub(crate) async fn bump(
     if users.is_empty() {
         return Ok(0);
     }
+    // Rows are taken in the order of their ids, as everywhere: two writers that meet wait for each
+    // other once, and never in a circle. An `update` takes them as it finds them.
     let changed = sqlx::query(
-        "update provisioning set revision = revision + 1
-         where application_id = $1 and user_id in (select key from json_each(json($2)))",
+        "insert into provisioning
+           (application_id, user_id, revision, settled_revision, state, attempts)
+         select p.application_id, p.user_id, 1, 0, 'pending', 0 from provisioning p
+         where p.application_id = $1 and p.user_id in (select key from json_each(json($2)))
+         order by p.user_id
+         on conflict (application_id, user_id) do update set revision = provisioning.revision + 1",
     )
     .bind(application.to_string())
     .bind(json_keys(users))

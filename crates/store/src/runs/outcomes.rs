@@ -13,6 +13,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::lease::{self, Held, RunLease};
+use super::plan::IS_LINKED;
 use crate::provisioning::{Settled, settle};
 use crate::rows::{TableRow, json_keys, to_json};
 use crate::{Result, Store, accounts, snapshots};
@@ -306,8 +307,8 @@ pub(crate) async fn settle_done(
     now: Timestamp,
 ) -> Result<()> {
     let which = match users {
-        Some(_) => "p.user_id in (select key from json_each(json($3)))",
-        None => "p.actions = 0",
+        Some(_) => "p.user_id in (select key from json_each(json($3)))".to_owned(),
+        None => format!("p.actions = 0 and (p.object_id is null or {IS_LINKED})"),
     };
     let sql = format!(
         "select p.user_id, p.revision, p.state_after, p.blockers, p.removed_at, p.due_at,

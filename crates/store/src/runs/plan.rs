@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use signpost_model::plan::{Disposition, LinkMethod, ObjectId, UserPlan};
 use signpost_model::provisioning::{LastOutcome, Owned};
-use signpost_model::run::{Outcome, Run, RunMode, RunScope, WaitsFor};
+use signpost_model::run::{Outcome, Run, RunMode, RunScope, SkipReason, WaitsFor};
 use signpost_model::{Provisioning, RunId, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -297,46 +297,33 @@ async fn supersede(tx: &mut Write, run: &Run, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Whether the link that the plan of user `p` found could be recorded.
+pub(crate) const IS_LINKED: &str = "exists (select 1 from links l join runs r on r.id = p.run_id
+    where l.application_id = r.application_id and l.user_id = p.user_id
+      and l.object_id = p.object_id)";
+
 /// Begins to apply: records the links that the plan found, and settles who needs nothing more.
 /// Doing it twice changes nothing.
 pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Result<()> {
     let mut tx = store.write().await?;
     lease::hold(&mut tx, lease, now).await?;
+    record_links(&mut tx, lease, now).await?;
+    leave_unlinked(&mut tx, lease, now).await?;
     let (application, run) = (lease.application_id.to_string(), lease.run_id.to_string());
-    sqlx::query(
-        "delete from links where application_id = $1 and exists (select 1 from plan_users p
-           where p.run_id = $2 and p.user_id = links.user_id and p.link_method is not null
-             and p.settled = 0 and p.object_id <> links.object_id)",
-    )
-    .bind(&application)
-    .bind(&run)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
-        "insert into links (application_id, user_id, object_id, method, linked_at)
-         select $1, p.user_id, p.object_id, p.link_method, $3 from plan_users p
-         where p.run_id = $2 and p.link_method is not null and p.object_id is not null
-           and p.settled = 0
-         on conflict do nothing",
-    )
-    .bind(&application)
-    .bind(&run)
-    .bind(now.as_millis())
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
+    let sql = format!(
         "insert into ownership (application_id, object_id, kind, key, value, since, run_id)
          select $1, p.object_id, e.value ->> 0, e.value ->> 1, e.value ->> 2, $3, $2
          from plan_users p cross join json_each(json(p.owned)) e
-         where p.run_id = $2 and p.owned is not null and p.object_id is not null and p.settled = 0
+         where p.run_id = $2 and p.owned is not null and p.settled = 0 and {IS_LINKED}
          on conflict (application_id, object_id, kind, key) do update
-         set value = excluded.value, run_id = excluded.run_id",
-    )
-    .bind(&application)
-    .bind(&run)
-    .bind(now.as_millis())
-    .execute(&mut *tx)
-    .await?;
+         set value = excluded.value, run_id = excluded.run_id"
+    );
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(&application)
+        .bind(&run)
+        .bind(now.as_millis())
+        .execute(&mut *tx)
+        .await?;
     // Reports of a manager whose account is known only now; those in the plan know it already.
     sqlx::query(
         "update provisioning set revision = revision + 1
@@ -351,4 +338,55 @@ pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Res
     .await?;
     super::outcomes::settle_done(&mut tx, lease, None, now).await?;
     tx.commit().await
+}
+
+async fn record_links(tx: &mut Write, lease: &RunLease, now: Timestamp) -> Result<()> {
+    let (application, run) = (lease.application_id.to_string(), lease.run_id.to_string());
+    sqlx::query(
+        "delete from links where application_id = $1 and exists (select 1 from plan_users p
+           where p.run_id = $2 and p.user_id = links.user_id and p.link_method is not null
+             and p.settled = 0 and p.object_id <> links.object_id)",
+    )
+    .bind(&application)
+    .bind(&run)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "insert into links (application_id, user_id, object_id, method, linked_at)
+         select $1, p.user_id, p.object_id, p.link_method, $3 from plan_users p
+         where p.run_id = $2 and p.link_method is not null and p.object_id is not null
+           and p.settled = 0
+         order by p.user_id on conflict do nothing",
+    )
+    .bind(&application)
+    .bind(&run)
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// An account belongs to one user. Who was planned to be linked with the account of another one
+/// is left alone and planned again, now that the link can be seen.
+async fn leave_unlinked(tx: &mut Write, lease: &RunLease, now: Timestamp) -> Result<()> {
+    let because = SkipReason::EarlierActionFailed;
+    let sql = format!(
+        "update actions set state = 'skipped', rank = 1, outcome = $1, changed_at = $2
+         where run_id = $3 and state = 'planned' and user_id in (
+           select p.user_id from plan_users p where p.run_id = $3 and p.settled = 0
+             and p.link_method is not null and p.object_id is not null and not {IS_LINKED})"
+    );
+    let skipped = sqlx::query(AssertSqlSafe(sql))
+        .bind(to_json(&Outcome::Skipped { because })?)
+        .bind(now.as_millis())
+        .bind(lease.run_id.to_string())
+        .execute(&mut **tx)
+        .await?
+        .rows_affected();
+    sqlx::query("update runs set skipped = skipped + $1 where id = $2")
+        .bind(i64::try_from(skipped).unwrap_or(i64::MAX))
+        .bind(lease.run_id.to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }

@@ -277,6 +277,65 @@ both_engines! {
         assert_eq!(dirty(&store, application.id).await, []);
     }
 
+    async fn of_two_users_planned_for_one_account_the_second_is_left_alone(store: Store) {
+        add_users(&store, 1, &["Ada", "Bob"]).await;
+        let application = add_connected(&store).await;
+        let run = start(&store, application.id, RunScope::Everyone).await;
+        let plans: Vec<_> = inputs(&store, &application)
+            .await
+            .iter()
+            .map(|input| {
+                let mut user = planned(input, vec![Action::Enable]);
+                user.plan.object_id = Some(account(1, "ada").object_id);
+                user.plan.link = Some(LinkMethod::Mail);
+                user
+            })
+            .collect();
+        runs::plan::write(&store, &run.lease, &plans, NOW).await.unwrap();
+        runs::plan::finish(&store, &run.lease, "hash", None, NOW).await.unwrap();
+        runs::plan::begin_apply(&store, &run.lease, NOW).await.unwrap();
+        let mut db = store.read().await.unwrap();
+        let open = ActionState::Planned;
+        let left = runs::actions::list_next(&mut db, run.run.id, open, 0, 9).await.unwrap();
+        drop(db);
+        assert_eq!(left.iter().map(|action| action.user_id).collect::<Vec<_>>(), [user(1)]);
+        record(&store, &run.lease, &[applied(1, Vec::new())], NOW).await.unwrap();
+        let over = runs::finish(&store, &run.lease, &RunEnd::Done, NOW).await.unwrap();
+        assert_eq!((over.tally.applied, over.tally.skipped), (1, 1));
+        assert_eq!(dirty(&store, application.id).await, [user(2)]);
+    }
+
+    async fn changes_from_many_sides_at_once_are_all_counted(store: Store) {
+        add_users(&store, 1, &["Ada", "Bob", "Carol", "Dave", "Eve", "Frank"]).await;
+        let application = add_connected(&store).await;
+        let before = inputs(&store, &application).await[0].provisioning.revision;
+        let tasks: Vec<_> = (0..12u128)
+            .map(|task| {
+                let (store, id) = (store.clone(), application.id);
+                tokio::spawn(async move {
+                    let mut users: Vec<_> = (1..=6).map(user).collect();
+                    if task % 2 == 0 {
+                        users.reverse();
+                    }
+                    for _ in 0..10 {
+                        let mut tx = store.write().await.unwrap();
+                        if task % 3 == 0 {
+                            provisioning::bump(&mut tx, id, &users).await.unwrap();
+                        } else {
+                            provisioning::touch_users(&mut tx, &users).await.unwrap();
+                        }
+                        tx.commit().await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let after = inputs(&store, &application).await;
+        assert!(after.iter().all(|input| input.provisioning.revision == before + 120));
+    }
+
     async fn only_the_plan_that_was_shown_is_applied_and_only_once(store: Store) {
         add_users(&store, 1, &["Ada"]).await;
         let application = add_connected(&store).await;
