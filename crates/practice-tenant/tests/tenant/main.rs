@@ -5,6 +5,7 @@
 mod batches;
 mod control;
 mod directory;
+mod every_route;
 mod groups;
 mod harness;
 mod licensing;
