@@ -143,6 +143,8 @@ create unique index users_source_anchor_key on users (source_anchor);
 create unique index users_user_name_key on users (user_name_folded) where deleted_at is null;
 -- With the search text, so that a search reads the index alone until a row fits.
 create index users_display_name_idx on users (display_name_folded, id, search) where deleted_at is null;
+create index users_disabled_idx on users (display_name_folded, id) where enabled = 0 and deleted_at is null;
+create index users_source_idx on users (source, display_name_folded, id) where deleted_at is null;
 create index users_department_idx on users (department_folded, id) where deleted_at is null;
 create index users_updated_idx on users (updated_at, id) where deleted_at is null;
 create index users_manager_idx on users (manager_id);

@@ -3,8 +3,8 @@
 use crate::statement::Statement;
 use crate::{Result, Write};
 
-/// Both engines take at least 32,766 arguments in one statement.
-const MAX_ARGUMENTS: usize = 16_000;
+/// Both engines take 32,766, but SQLite looks for each argument's name among all others.
+const MAX_ARGUMENTS: usize = 900;
 
 /// One value of a row.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! people to groups and never takes them out of one: what it does not say, it does not change.
 
 mod apply;
+mod chains;
 mod check;
 mod progress;
 mod staging;

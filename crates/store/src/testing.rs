@@ -200,7 +200,7 @@ rm -rf "$2"
 
 /// Waits until it answers: it listens a little earlier than that.
 fn wait_for(binaries: &Path, port: u16, folder: &Path) {
-    for _ in 0..600 {
+    for _ in 0..1_200 {
         let ready = Command::new(binaries.join("pg_isready"))
             .args(["-q", "-h", "127.0.0.1", "-p"])
             .arg(port.to_string())

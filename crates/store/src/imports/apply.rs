@@ -3,13 +3,14 @@
 use serde_json::json;
 use signpost_model::audit::Subject;
 use signpost_model::{Author, ImportId, Timestamp, UserId};
+use sqlx::Executor as _;
 
 use super::progress::Reporter;
 use super::{Import, ImportCounts, ImportState, end, find};
 use crate::counts::Counted;
 use crate::database::Lock;
 use crate::rows::TableRow;
-use crate::{Error, Result, Store, Write, audit, counts, provisioning};
+use crate::{Engine, Error, Result, Store, Write, audit, counts, provisioning};
 
 /// Lines per statement: progress is seen after each, and memory stays bounded.
 const CHUNK: i64 = 2_000;
@@ -46,6 +47,13 @@ pub async fn apply(
     note(&mut tx, &import, author, now);
     tx.commit().await?;
     reporter.end().await?;
+    if store.engine() == Engine::Postgres {
+        // Its planner knows nothing of 100,000 new rows until it looks at them.
+        let mut connection = store.read().await?;
+        for analyze in ["analyze users", "analyze memberships", "analyze groups"] {
+            connection.execute(analyze).await?;
+        }
+    }
     Ok(import.counts)
 }
 

@@ -6,6 +6,7 @@ use signpost_model::text::fold;
 use signpost_model::{Attribute, GroupId, ImportId, Profile, Random, Timestamp, User, UserId};
 use sqlx::AnyConnection;
 
+use super::chains::{refuse_broken_chains, unknown_manager};
 use super::progress::Reporter;
 use super::staging::RowInput;
 use super::{ImportCounts, ImportState, RowChange, RowOutcome};
@@ -37,8 +38,7 @@ pub async fn check(
         reporter.advance(done).await?;
     }
     let mut tx = store.write().await?;
-    refuse_cycles(&mut tx, import).await?;
-    refuse_orphans(&mut tx, import).await?;
+    refuse_broken_chains(&mut tx, import).await?;
     let counts = finish(&mut tx, import).await?;
     tx.commit().await?;
     reporter.end().await?;
@@ -325,13 +325,6 @@ fn change(what: &str, before: &str, after: &str) -> RowChange {
     }
 }
 
-fn unknown_manager(line: i64, name: &str) -> String {
-    format!(
-        "Line {line}: there is no user “{name}” to report to. Add that person to the file, or \
-         clear the manager."
-    )
-}
-
 async fn check_chunk(
     tx: &mut Write,
     import: ImportId,
@@ -341,18 +334,11 @@ async fn check_chunk(
 ) -> Result<()> {
     let around = Surroundings::load(tx, import, &rows).await?;
     let (mut users, mut memberships, mut groups) = (Vec::new(), Vec::new(), Vec::new());
-    let mut outcomes = serde_json::Map::new();
+    let mut outcomes = Vec::new();
     for row in &rows {
         let checked = check_row(row, &around);
         if checked.outcome != RowOutcome::Unchanged {
-            outcomes.insert(
-                row.line.to_string(),
-                serde_json::json!({
-                    "outcome": checked.outcome.key(),
-                    "reasons": to_json(&checked.reasons)?,
-                    "changes": to_json(&checked.changes)?,
-                }),
-            );
+            outcomes.push(outcome_values(import, row.line, &checked)?);
         }
         if let Some((profile, enabled)) = &checked.user {
             let version = around
@@ -371,31 +357,38 @@ async fn check_chunk(
             groups.push((fold(&name), name));
         }
     }
-    write_outcomes(tx, import, outcomes).await?;
+    write_outcomes(tx, outcomes).await?;
     insert_users(tx, users).await?;
     let insert = "insert into import_memberships (import_id, line, name_folded, user_id) values ";
     bulk::insert(tx, insert, memberships, "").await?;
     insert_groups(tx, import, groups, random, now).await
 }
 
-async fn write_outcomes(
-    tx: &mut Write,
-    import: ImportId,
-    outcomes: serde_json::Map<String, serde_json::Value>,
-) -> Result<()> {
-    if outcomes.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "update import_rows set outcome = o.value ->> 'outcome', reasons = o.value ->> 'reasons',
-           changes = o.value ->> 'changes'
-         from json_each(json($2)) o where import_id = $1 and line = cast(o.key as bigint)",
+/// Writes what rows came to. The rows exist, so this never inserts; a bulk update by a join would
+/// be read by SQLite in whichever order it guesses.
+async fn write_outcomes(tx: &mut Write, outcomes: Vec<Vec<bulk::Value>>) -> Result<()> {
+    bulk::insert(
+        tx,
+        "insert into import_rows (import_id, line, outcome, reasons, changes, user_name,
+           user_name_folded, display_name, new_user_id, source_anchor, user_id)
+         values ",
+        outcomes,
+        " on conflict (import_id, line) do update set outcome = excluded.outcome,
+           reasons = excluded.reasons, changes = excluded.changes",
     )
-    .bind(import.to_string())
-    .bind(serde_json::Value::Object(outcomes).to_string())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .await
+}
+
+fn outcome_values(import: ImportId, line: i64, checked: &Checked) -> Result<Vec<bulk::Value>> {
+    let mut values: Vec<bulk::Value> = vec![
+        import.to_string().into(),
+        line.into(),
+        checked.outcome.key().to_owned().into(),
+        to_json(&checked.reasons)?.into(),
+        to_json(&checked.changes)?.into(),
+    ];
+    values.extend((0..6).map(|_| String::new().into()));
+    Ok(values)
 }
 
 fn user_values(
@@ -459,124 +452,6 @@ async fn insert_groups(
         " on conflict (import_id, name_folded) do nothing",
     )
     .await
-}
-
-/// Refuses rows by whose managers someone would report to themselves by way of others.
-async fn refuse_cycles(tx: &mut Write, import: ImportId) -> Result<()> {
-    let changed = read_edges(
-        sqlx::query(
-            "select user_id, manager_id, line from import_users
-             where import_id = $1 and manager_id is not null",
-        )
-        .bind(import.to_string())
-        .fetch_all(&mut **tx)
-        .await?,
-    )?;
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let mut managers: HashMap<UserId, UserId> = read_edges(
-        sqlx::query(
-            "select id as user_id, manager_id, cast(0 as bigint) as line from users
-             where manager_id is not null",
-        )
-        .fetch_all(&mut **tx)
-        .await?,
-    )?
-    .into_iter()
-    .map(|(user, manager, _)| (user, manager))
-    .collect();
-    managers.extend(changed.iter().map(|(user, manager, _)| (*user, *manager)));
-    let on_cycles = find_cycles(&managers);
-    for (user, _, line) in changed {
-        if on_cycles.contains(&user) {
-            let reason =
-                format!("Line {line}: this person would report to themselves, by way of others.");
-            refuse(tx, import, line, reason).await?;
-        }
-    }
-    Ok(())
-}
-
-fn read_edges(rows: Vec<sqlx::any::AnyRow>) -> Result<Vec<(UserId, UserId, i64)>> {
-    rows.iter()
-        .map(|row| {
-            let row = TableRow::new("users", row);
-            Ok((
-                row.parsed("user_id")?,
-                row.parsed("manager_id")?,
-                row.number("line")?,
-            ))
-        })
-        .collect()
-}
-
-/// Everyone from whom the way up leads back to themselves.
-fn find_cycles(managers: &HashMap<UserId, UserId>) -> HashSet<UserId> {
-    let (mut cleared, mut on_cycles) = (HashSet::new(), HashSet::new());
-    for start in managers.keys() {
-        let mut path = Vec::new();
-        let mut on_path = HashSet::new();
-        let mut next = Some(*start);
-        while let Some(user) = next.filter(|user| !cleared.contains(user)) {
-            if !on_path.insert(user) {
-                on_cycles.extend(path.iter().copied().skip_while(|met| *met != user));
-                break;
-            }
-            path.push(user);
-            next = managers.get(&user).copied();
-        }
-        cleared.extend(path);
-    }
-    on_cycles
-}
-
-/// Refuses rows whose manager is a row that is refused, until none is left.
-async fn refuse_orphans(tx: &mut Write, import: ImportId) -> Result<()> {
-    loop {
-        let orphans = sqlx::query(
-            "select iu.line, r.user_name from import_users iu
-             join import_rows r on r.import_id = iu.import_id and r.user_id = iu.manager_id
-             where iu.import_id = $1 and r.outcome = 'refused'
-               and not exists (select 1 from users u where u.id = iu.manager_id
-                               and u.deleted_at is null)",
-        )
-        .bind(import.to_string())
-        .fetch_all(&mut **tx)
-        .await?;
-        if orphans.is_empty() {
-            return Ok(());
-        }
-        for row in &orphans {
-            let row = TableRow::new("import_users", row);
-            let line = row.number("line")?;
-            let reason = unknown_manager(line, &row.text("user_name")?);
-            refuse(tx, import, line, reason).await?;
-        }
-    }
-}
-
-async fn refuse(tx: &mut Write, import: ImportId, line: i64, reason: String) -> Result<()> {
-    for table in [
-        "delete from import_users where import_id = $1 and line = $2",
-        "delete from import_memberships where import_id = $1 and line = $2",
-    ] {
-        sqlx::query(table)
-            .bind(import.to_string())
-            .bind(line)
-            .execute(&mut **tx)
-            .await?;
-    }
-    sqlx::query(
-        "update import_rows set outcome = 'refused', changes = '[]', reasons = $3
-         where import_id = $1 and line = $2",
-    )
-    .bind(import.to_string())
-    .bind(line)
-    .bind(to_json(&[reason])?)
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 async fn finish(tx: &mut Write, import: ImportId) -> Result<ImportCounts> {

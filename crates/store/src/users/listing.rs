@@ -155,7 +155,7 @@ pub async fn list(
     sql.push(" as k, u.id, ");
     push_line(&mut sql, sort)?;
     sql.push(" as line from users u");
-    apply(&mut sql, filter)?;
+    apply(&mut sql, filter, Some(sort))?;
     if let Some(cursor) = &request.cursor {
         sql.and("(").push(sort.column());
         sql.push(if descending {
@@ -188,7 +188,7 @@ pub async fn count(connection: &mut AnyConnection, filter: &UserFilter) -> Resul
         return counts::find(connection, Counted::Users).await;
     }
     let mut sql = Statement::new("select count(*) from (select 1 as found from users u");
-    apply(&mut sql, filter)?;
+    apply(&mut sql, filter, None)?;
     counts::count(connection, sql).await
 }
 
@@ -212,18 +212,22 @@ pub async fn list_departments(connection: &mut AnyConnection) -> Result<Vec<Stri
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-fn apply(sql: &mut Statement, filter: &UserFilter) -> Result<()> {
+fn apply(sql: &mut Statement, filter: &UserFilter, order: Option<UserSort>) -> Result<()> {
     match filter.state {
         None => sql.and("u.deleted_at is null"),
         Some(UserState::Enabled) => sql.and("u.deleted_at is null and u.enabled = 1"),
-        Some(UserState::Disabled) => sql.and("u.deleted_at is null and u.enabled = 0"),
+        Some(UserState::Disabled) if order == Some(UserSort::DisplayName) => {
+            sql.and("u.deleted_at is null and u.enabled = 0")
+        }
+        // Few are: they have an index of their own by name, which the comparison asks for.
+        Some(UserState::Disabled) => sql.and(
+            "u.id in (select d.id from users d
+               where d.display_name_folded >= '' and d.enabled = 0 and d.deleted_at is null)
+             and u.deleted_at is null",
+        ),
         Some(UserState::Deleted) => sql.and("u.deleted_at is not null"),
     };
-    // Each word has to be somewhere: "kaya ada" finds Ada Kaya.
-    for word in fold(&filter.search).split_whitespace().take(8) {
-        sql.and("u.search like ").bind(containing(word))?;
-        sql.push(" escape '\\'");
-    }
+    search(sql, filter, order)?;
     if let Some(department) = &filter.department {
         sql.and("u.department_folded = ").bind(fold(department))?;
     }
@@ -233,6 +237,35 @@ fn apply(sql: &mut Statement, filter: &UserFilter) -> Result<()> {
     if let Some(group) = filter.group {
         sql.and("u.id in (select m.user_id from memberships m where m.group_id = ")
             .bind(group.to_string())?;
+        sql.push(")");
+    }
+    Ok(())
+}
+
+/// Each word has to be somewhere: "kaya ada" finds Ada Kaya.
+fn search(sql: &mut Statement, filter: &UserFilter, order: Option<UserSort>) -> Result<()> {
+    let text = fold(&filter.search);
+    let words: Vec<_> = text.split_whitespace().take(8).map(containing).collect();
+    let deleted = filter.state == Some(UserState::Deleted);
+    if deleted || order == Some(UserSort::DisplayName) {
+        // Found in the order of the list, which ends when the page is full.
+        for word in words {
+            sql.and("u.search like ").bind(word)?;
+            sql.push(" escape '\\'");
+        }
+        return Ok(());
+    }
+    if !words.is_empty() {
+        // The index by name holds the search text too: looking through it alone, which the
+        // comparison asks for, is faster than looking at every user in another order.
+        sql.and(
+            "u.id in (select s.id from users s
+               where s.display_name_folded >= '' and s.deleted_at is null",
+        );
+        for word in words {
+            sql.push(" and s.search like ").bind(word)?;
+            sql.push(" escape '\\'");
+        }
         sql.push(")");
     }
     Ok(())
