@@ -33,6 +33,7 @@ pub const TABLES: &[&[Route]] = &[
     BASE,
     pages::setup::ROUTES,
     pages::sign_in::ROUTES,
+    pages::overview::ROUTES,
     pages::runs::ROUTES,
     pages::applications::ROUTES,
 ];

@@ -5,7 +5,6 @@
     unreachable_pub,
     reason = "the component macro makes every component that is not private fully public"
 )]
-
 // Leptos' views are deeply nested types.
 #![recursion_limit = "512"]
 

@@ -1,6 +1,7 @@
 //! One module per page.
 
 pub mod applications;
+pub mod overview;
 pub mod problem;
 pub mod runs;
 pub mod setup;

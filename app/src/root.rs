@@ -41,6 +41,7 @@ pub fn App() -> impl IntoView {
     view! {
         <Router>
             <Routes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
+                <Route path=path!("/") view=pages::overview::Overview ssr=SsrMode::Async />
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
                 <ApplicationRoutes />

@@ -294,6 +294,20 @@ pub async fn list_candidate_groups(
         .collect()
 }
 
+/// Whether anybody was given the application: by its access type, or by an assignment.
+pub async fn has_any(db: &mut AnyConnection, application: &Application) -> Result<bool> {
+    if application.access != AccessType::Assigned {
+        return Ok(true);
+    }
+    let found: Option<i64> = sqlx::query_scalar(
+        "select cast(1 as bigint) from assignments where application_id = $1 limit 1",
+    )
+    .bind(application.id.to_string())
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some())
+}
+
 /// Assigns users and groups. Who has the application already, or does not exist any more, is
 /// passed over; returns how many were assigned.
 pub async fn assign(
