@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogArgs, LogFormat, ServeArgs};
+use crate::jobs::{self, SyncArgs, WorkerArgs};
 use crate::serve;
 
 /// Connects an organisation's own directory to Microsoft 365.
@@ -21,6 +22,10 @@ struct Signpost {
 enum Command {
     /// Runs the portal and, unless told otherwise, its worker.
     Serve(Box<ServeArgs>),
+    /// Takes queued runs, without a portal in the same process.
+    Worker(WorkerArgs),
+    /// Runs one sync and says what came of it.
+    Sync(SyncArgs),
     /// Runs a practice tenant alone, to rehearse on.
     PracticeTenant(PracticeTenantArgs),
 }
@@ -50,6 +55,14 @@ pub fn main() -> ExitCode {
             Command::Serve(args) => {
                 start_log(&args.log);
                 serve::run(&args).await
+            }
+            Command::Worker(args) => {
+                start_log(&args.log);
+                jobs::work(&args).await
+            }
+            Command::Sync(args) => {
+                start_log(&args.log);
+                jobs::sync(&args).await
             }
             Command::PracticeTenant(args) => {
                 start_log(&args.log);

@@ -10,6 +10,7 @@ pub mod config;
 pub mod error_page;
 pub mod gate;
 pub mod headers;
+pub mod jobs;
 pub mod metrics;
 pub mod practice;
 pub mod probes;

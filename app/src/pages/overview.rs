@@ -51,7 +51,7 @@ pub fn Overview() -> impl IntoView {
             view! { <FirstSteps users=users /> }.into_any()
         } else {
             let tiles = tiles(users, &shown, &runs, now);
-            let cards = shown.iter().map(|shown| application(shown)).collect_view();
+            let cards = shown.iter().map(application).collect_view();
             let runs = view! { <LastRuns runs=runs /> };
             view! {
                 {tiles}
