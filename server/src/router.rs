@@ -8,7 +8,7 @@ use app::App;
 use app::portal::Portal;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Path, Request};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -103,8 +103,8 @@ async fn server_function(
         .into_response()
 }
 
-async fn asset(uri: http::Uri, headers: HeaderMap) -> Response {
-    let Some(asset) = app::assets::asset(uri.path()) else {
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = app::assets::asset(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let accepts_brotli = headers
