@@ -362,9 +362,6 @@ pub(crate) fn set_manager(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     let no = tenant.find_user(call.param(0), call.now)?;
     let id = crate::members::reference(call.object()?)?;
     let manager = tenant.find_user(&id, call.now)?;
-    if manager == no {
-        return Err(Refusal::bad_request("A user cannot be its own manager."));
-    }
     if tenant.user(no).synced.is_some() {
         return Err(Refusal::bad_request(
             "Unable to update the specified properties for objects that have originated within an external service.",
