@@ -226,11 +226,15 @@ pub async fn purge(tx: &mut Write, author: &Author, now: Timestamp) -> Result<us
     .bind(now.plus_days(-DAYS_IN_BIN).as_millis())
     .fetch_all(&mut **tx)
     .await?;
+    let mut gone = Vec::with_capacity(rows.len());
     for row in &rows {
         let row = TableRow::new("groups", row);
-        let subject = Subject::new("group", row.parsed::<GroupId>("id")?, row.text("name")?);
+        let id: GroupId = row.parsed("id")?;
+        let subject = Subject::new("group", id, row.text("name")?);
         audit::append(tx, &author.entry("group.purged", subject), now);
+        gone.push(id);
     }
+    provisioning::forget_groups(tx, &gone).await?;
     Ok(rows.len())
 }
 

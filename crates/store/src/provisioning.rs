@@ -102,6 +102,21 @@ pub(crate) async fn forget_users(tx: &mut Write, users: &str) -> Result<()> {
     Ok(())
 }
 
+/// Forgets groups that are removed for good.
+pub(crate) async fn forget_groups(tx: &mut Write, groups: &[GroupId]) -> Result<()> {
+    for sql in [
+        "delete from assignments where principal_kind = 'group'
+           and principal_id in (select key from json_each(json($1)))",
+        "delete from grants where group_id in (select key from json_each(json($1)))",
+    ] {
+        sqlx::query(sql)
+            .bind(json_keys(groups))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Notes that the accounts of these users changed; users that the application does not follow
 /// stay out of it.
 pub(crate) async fn bump(

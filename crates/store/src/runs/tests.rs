@@ -504,6 +504,20 @@ both_engines! {
         assert_eq!(dirty(&store, application.id).await, [user(1)]);
     }
 
+    async fn who_has_not_finished_leaving_outlives_the_recycle_bin(store: Store) {
+        let (application, _) = synced(&store).await;
+        let mut tx = store.write().await.unwrap();
+        users::delete(&mut tx, &[user(1)], &alice(), NOW).await.unwrap();
+        let later = NOW.plus_days(40);
+        assert_eq!(users::purge(&mut tx, &alice(), later).await.unwrap(), 0);
+        sqlx::query("update provisioning set state = 'left'").execute(&mut *tx).await.unwrap();
+        assert_eq!(users::purge(&mut tx, &alice(), later).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(inputs(&store, &application).await, []);
+        let mut db = store.read().await.unwrap();
+        assert_eq!(crate::accounts::count_linked(&mut db, application.id).await.unwrap(), 0);
+    }
+
     async fn before_a_removal_the_account_is_kept_as_it_was(store: Store) {
         let (application, _) = synced(&store).await;
         let run = start(&store, application.id, RunScope::Everyone).await;
