@@ -44,6 +44,8 @@ mod packed;
 mod rows;
 mod statement;
 mod statistics;
+#[cfg(test)]
+mod touching_tests;
 
 pub use counts::Total;
 pub use database::{DatabaseSettings, Engine, Read, Store, Write};

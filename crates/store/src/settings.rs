@@ -91,3 +91,31 @@ pub(crate) async fn check_master_key(store: &Store) -> Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::both_engines;
+    use crate::testing::NOW;
+
+    both_engines! {
+        async fn a_setting_is_what_it_was_last_set_to(store: Store) {
+            let mut tx = store.write().await.unwrap();
+            assert_eq!(find(&mut tx, &TIME_ZONE).await.unwrap(), None);
+            for zone in ["Europe/Lisbon", "Europe/Berlin"] {
+                set(&mut tx, &TIME_ZONE, &zone.to_owned(), NOW).await.unwrap();
+            }
+            let zone = find(&mut tx, &TIME_ZONE).await.unwrap();
+            assert_eq!(zone.as_deref(), Some("Europe/Berlin"));
+            assert_eq!(find(&mut tx, &ORGANISATION_NAME).await.unwrap(), None);
+        }
+
+        async fn a_value_of_another_type_is_named(store: Store) {
+            const NUMBER: Setting<i64> = Setting::new("time_zone");
+            let mut tx = store.write().await.unwrap();
+            set(&mut tx, &TIME_ZONE, &"Europe/Lisbon".to_owned(), NOW).await.unwrap();
+            let refusal = find(&mut tx, &NUMBER).await.unwrap_err();
+            assert_eq!(refusal.to_string(), "settings.value of row time_zone cannot be read");
+        }
+    }
+}

@@ -86,3 +86,64 @@ impl Drop for Reporter<'_> {
         self.store.progress().remove(&self.import);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imports::{NewImport, create};
+    use crate::testing::{AUTHOR, Database, NOW, sealer};
+
+    const IMPORT: ImportId = ImportId::from_number(1);
+
+    async fn begun(engine: Engine) -> Database {
+        let database = Database::create(engine).await;
+        let new = NewImport {
+            id: IMPORT,
+            file_name: "people.csv".to_owned(),
+            mapping: "{}".to_owned(),
+        };
+        let mut tx = database.store.write().await.unwrap();
+        create(&mut tx, &new, &AUTHOR, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        database
+    }
+
+    #[tokio::test]
+    async fn progress_is_seen_while_the_one_writer_is_taken() {
+        let database = begun(Engine::Sqlite).await;
+        let _applying = database.store.write().await.unwrap();
+        let mut reporter = Reporter::begin(&database.store, IMPORT, 10);
+        reporter.advance(4).await.unwrap();
+        let seen = find_progress(&database.store, IMPORT).await.unwrap();
+        assert_eq!(seen, Some(Progress { done: 4, total: 10 }));
+        drop(reporter);
+        assert_eq!(find_progress(&database.store, IMPORT).await.unwrap(), None);
+    }
+
+    crate::both_engines! {
+        async fn work_that_fails_leaves_no_progress_behind_here(store: Store) {
+            let failed = crate::imports::apply(&store, IMPORT, &AUTHOR, NOW).await;
+            assert!(failed.is_err());
+            assert_eq!(find_progress(&store, IMPORT).await.unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn another_process_sees_progress_on_postgres() {
+        crate::testing::run(Engine::Postgres, |_| async {
+            let database = begun(Engine::Postgres).await;
+            let other = Store::open(&database.settings, sealer()).await.unwrap();
+            let mut applying = database.store.write().await.unwrap();
+            sqlx::query("update imports set state = 'applied'")
+                .execute(&mut *applying)
+                .await
+                .unwrap();
+            let mut reporter = Reporter::begin(&database.store, IMPORT, 10);
+            reporter.advance(4).await.unwrap();
+            let seen = find_progress(&other, IMPORT).await.unwrap();
+            assert_eq!(seen, Some(Progress { done: 4, total: 10 }));
+            reporter.end().await.unwrap();
+            assert_eq!(find_progress(&other, IMPORT).await.unwrap(), None);
+        });
+    }
+}
