@@ -16,6 +16,7 @@ use signpost_model::random::SeededRandom;
 use signpost_model::{Author, Timestamp};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::{DatabaseSettings, Engine, MasterKey, Sealer, Store};
 
@@ -39,6 +40,8 @@ macro_rules! both_engines {
     )+};
 }
 
+const SERVER_VARIABLE: &str = "SIGNPOST_TEST_POSTGRES_URL";
+
 /// Runs a test on a fresh database of this engine.
 pub fn run<F: Future<Output = ()>>(engine: Engine, test: impl FnOnce(Store) -> F) {
     if engine == Engine::Postgres && variable("SIGNPOST_TEST_ENGINES").as_deref() == Some("sqlite")
@@ -54,6 +57,12 @@ pub fn run<F: Future<Output = ()>>(engine: Engine, test: impl FnOnce(Store) -> F
         let database = Database::create(engine).await;
         test(database.store.clone()).await;
         database.store.close().await;
+        if engine == Engine::Postgres && variable(SERVER_VARIABLE).is_some() {
+            // Nobody else tidies up a server from outside.
+            let name = database.settings.url.split('?').next().unwrap_or_default();
+            let name = name.rsplit('/').next().unwrap_or_default();
+            on_server(server_url(), format!("drop database {name} with (force)")).await;
+        }
     });
 }
 
@@ -98,41 +107,65 @@ pub fn sealer() -> Sealer {
     Sealer::new(&MasterKey::generate(&SeededRandom::new(0)))
 }
 
-/// Creates an empty database on the test server and returns its address.
+/// Creates a database on the test server, migrated already, and returns its address.
 async fn create_postgres() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    let process = std::process::id();
+    let template = TEMPLATE
+        .get_or_init(|| async {
+            let name = format!("signpost_{process}_template");
+            let url = recreate(&name, "template0").await;
+            let store = Store::open(&DatabaseSettings::new(url), sealer())
+                .await
+                .expect("it opens");
+            store.migrate().await.expect("migrations apply");
+            store.close().await;
+            name
+        })
+        .await;
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    recreate(&format!("signpost_{process}_{number}"), template).await
+}
+
+/// Creates a database as a copy of another and returns its address.
+async fn recreate(name: &str, template: &str) -> String {
     let server = tokio::task::spawn_blocking(server_url)
         .await
         .expect("the server starts");
+    // A server from outside may hold the database of an older process with this number.
+    on_server(server, format!("drop database if exists {name}")).await;
+    on_server(
+        server,
+        format!("create database {name} template {template}"),
+    )
+    .await;
+    let (address, query) = server.split_once('?').unwrap_or((server, ""));
+    let (address, _) = address
+        .rsplit_once('/')
+        .expect("the address names a database");
+    match query {
+        "" => format!("{address}/{name}"),
+        query => format!("{address}/{name}?{query}"),
+    }
+}
+
+async fn on_server(server: &str, statement: String) {
     sqlx::any::install_default_drivers();
     let mut connection = AnyConnection::connect(server)
         .await
         .expect("the PostgreSQL test server answers");
-    let name = format!(
-        "signpost_{}_{}",
-        std::process::id(),
-        NUMBER.fetch_add(1, Ordering::Relaxed)
-    );
-    // A server from outside may hold the database of an older process with this number.
-    for statement in [
-        format!("drop database if exists {name}"),
-        format!("create database {name}"),
-    ] {
-        connection
-            .execute(AssertSqlSafe(statement))
-            .await
-            .expect("a database can be made");
-    }
-    let (before, after) = server
-        .split_once("/postgres")
-        .expect("the address ends in /postgres");
-    format!("{before}/{name}{after}")
+    connection
+        .execute(AssertSqlSafe(statement))
+        .await
+        .expect("databases can be made and removed");
+    connection.close().await.expect("the connection closes");
 }
 
 /// The address of the `postgres` database of the test server, started when first asked for.
 fn server_url() -> &'static str {
     static SERVER: OnceLock<(String, Option<Server>)> = OnceLock::new();
-    let (url, _) = SERVER.get_or_init(|| match variable("SIGNPOST_TEST_POSTGRES_URL") {
+    let (url, _) = SERVER.get_or_init(|| match variable(SERVER_VARIABLE) {
         Some(url) => (url, None),
         None => {
             let server = Server::start();
