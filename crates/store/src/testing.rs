@@ -205,6 +205,8 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        // Ctrl+C on the tests must leave the guard alive to tidy up.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         if let Some((user, group)) = owner {
             std::os::unix::process::CommandExt::uid(&mut command, user);
             std::os::unix::process::CommandExt::gid(&mut command, group);
