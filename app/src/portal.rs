@@ -30,7 +30,7 @@ pub struct Portal {
 pub struct PortalSettings {
     /// The address people use, without a trailing slash; links and scripts are made from it.
     pub public_url: String,
-    /// The practice tenant that this server runs, if it does.
+    /// The practice tenant that this server runs or was pointed to, if there is one.
     pub practice: Option<Practice>,
 }
 
@@ -47,6 +47,8 @@ pub struct Practice {
     pub client_id: String,
     pub secret: String,
     pub domain: String,
+    /// Whether it enforces Microsoft's quotas.
+    pub throttled: bool,
 }
 
 /// The portal of the request being answered.

@@ -77,6 +77,11 @@ pub struct ServeArgs {
     )]
     pub practice_listen: SocketAddr,
 
+    /// Address of a practice tenant that runs on its own on this machine
+    /// (`signpost practice-tenant`), such as `http://127.0.0.1:4300`.
+    #[arg(long, env = "SIGNPOST_PRACTICE_URL", conflicts_with = "practice")]
+    pub practice_url: Option<Url>,
+
     /// Leaves queued runs to `signpost worker` processes.
     #[arg(long, env = "SIGNPOST_NO_WORKER")]
     pub no_worker: bool,
@@ -191,6 +196,15 @@ impl ServeArgs {
                     .to_owned(),
             );
         }
+        if let Some(url) = &self.practice_url
+            && !(url.scheme() == "http" && is_loopback(url))
+        {
+            wrong.push(
+                "--practice-url must be an http address on this machine: it takes secrets in the \
+                 clear"
+                    .to_owned(),
+            );
+        }
         if !wrong.is_empty() {
             return Err(Invalid(wrong));
         }
@@ -208,8 +222,7 @@ fn check_public_url(text: &str, wrong: &mut Vec<String>) -> String {
     let trimmed = text.trim_end_matches('/');
     match Url::parse(trimmed) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.path() == "/" => {
-            let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-            if url.scheme() == "http" && !loopback {
+            if url.scheme() == "http" && !is_loopback(&url) {
                 wrong.push(format!(
                     "--public-url {text}: use https; passwords must not travel in the clear"
                 ));
@@ -223,6 +236,10 @@ fn check_public_url(text: &str, wrong: &mut Vec<String>) -> String {
             String::new()
         }
     }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 #[cfg(test)]
@@ -278,6 +295,18 @@ mod tests {
             .unwrap();
         assert_eq!(http.public_url, "https://signpost.example.com");
         assert!(http.secure);
+    }
+
+    #[test]
+    fn a_practice_tenant_elsewhere_is_on_this_machine() {
+        assert!(
+            parse(&["--practice-url", "http://127.0.0.1:4300"])
+                .http()
+                .is_ok()
+        );
+        for elsewhere in ["http://tenant.example:4300", "https://127.0.0.1:4300"] {
+            assert!(parse(&["--practice-url", elsewhere]).http().is_err());
+        }
     }
 
     #[test]

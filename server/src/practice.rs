@@ -1,12 +1,16 @@
-//! The practice tenant beside the portal: started before it, saved in the data folder.
+//! The practice tenant: beside the portal, started before it and saved in the data folder, or in
+//! a process of its own.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use app::portal::Practice;
+use serde::Deserialize;
 use signpost_app as app;
-use signpost_practice_tenant::{Options, PracticeTenant};
+use signpost_practice_tenant::{Options, PracticeTenant, Throttle};
 use tokio::net::TcpListener;
+use url::Url;
 
 use crate::config::ServeArgs;
 use crate::serve::shutdown_signal;
@@ -14,8 +18,14 @@ use crate::serve::shutdown_signal;
 /// The practice tenant's file in the data folder.
 const STATE_FILE: &str = "practice-tenant.json";
 
-/// Starts the practice tenant when the settings ask for one, and says how it is reached.
+/// How long one elsewhere may take to say what to connect with.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Starts the practice tenant, or finds the one elsewhere, when the settings ask for it.
 pub async fn start(args: &ServeArgs) -> anyhow::Result<Option<Practice>> {
+    if let Some(url) = &args.practice_url {
+        return find(url).await.map(Some);
+    }
     if !args.practice {
         return Ok(None);
     }
@@ -35,6 +45,7 @@ pub async fn start(args: &ServeArgs) -> anyhow::Result<Option<Practice>> {
     let credentials = tenant
         .credentials()
         .context("the practice tenant has no registration")?;
+    let throttled = tenant.throttle() == Throttle::Documented;
     // Now, so that a restart finds the same ids even if nothing changes until then.
     tenant
         .save()
@@ -52,9 +63,59 @@ pub async fn start(args: &ServeArgs) -> anyhow::Result<Option<Practice>> {
         client_id: credentials.client_id,
         secret: credentials.secret,
         domain: credentials.domain,
+        throttled,
     }))
 }
 
 fn state_file(folder: &Path) -> std::path::PathBuf {
     folder.join(STATE_FILE)
+}
+
+/// What a practice tenant says about itself.
+#[derive(Deserialize)]
+struct Found {
+    tenant_id: String,
+    client_id: String,
+    secret: String,
+    domains: Vec<FoundDomain>,
+    throttle: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FoundDomain {
+    id: String,
+    is_initial: bool,
+    is_verified: bool,
+}
+
+/// Asks a practice tenant in another process what to connect with.
+async fn find(url: &Url) -> anyhow::Result<Practice> {
+    let asked = async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()?;
+        let answer = client
+            .get(url.join("/_practice/credentials")?)
+            .send()
+            .await?;
+        anyhow::Ok(answer.error_for_status()?.json::<Found>().await?)
+    };
+    let found = asked
+        .await
+        .with_context(|| format!("no practice tenant answers at {url}"))?;
+    let usual = |domain: &&FoundDomain| domain.is_verified && !domain.is_initial;
+    let domain = found.domains.iter().find(usual);
+    let base = url.as_str().trim_end_matches('/').to_owned();
+    Ok(Practice {
+        page: format!("{base}/_practice/"),
+        authority: base.clone(),
+        graph: base,
+        tenant_id: found.tenant_id,
+        client_id: found.client_id,
+        secret: found.secret,
+        domain: domain.map(|domain| domain.id.clone()).unwrap_or_default(),
+        throttled: found.throttle == Throttle::Documented.key(),
+    })
 }

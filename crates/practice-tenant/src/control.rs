@@ -111,6 +111,7 @@ async fn credentials(State(practice): Practice, headers: HeaderMap) -> Response 
         "tenant_id": tenant.id, "client_id": good.map(|good| good.app_id),
         "secret": good.and_then(|good| good.secrets.first()).map(|secret| &secret.value),
         "domains": tenant.domains.iter().map(crate::domains::Domain::json).collect::<Vec<_>>(), "graph": base, "authority": base,
+        "throttle": practice.throttle().key(),
         "applications": tenant.registrations.iter().map(application).collect::<Vec<_>>(),
     }))
 }

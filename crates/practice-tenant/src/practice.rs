@@ -21,6 +21,16 @@ pub enum Throttle {
     Off,
 }
 
+impl Throttle {
+    /// The word on the command line and in the control API.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// How a practice tenant starts.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -140,7 +150,8 @@ impl PracticeTenant {
         (self.throttle() == Throttle::Documented).then(|| lock(&self.quotas))
     }
 
-    pub(crate) fn throttle(&self) -> Throttle {
+    /// Whether quotas are enforced now.
+    pub fn throttle(&self) -> Throttle {
         *self.throttle.read().unwrap_or_else(PoisonError::into_inner)
     }
 

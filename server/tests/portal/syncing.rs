@@ -57,6 +57,7 @@ impl Rehearsal {
             client_id: credentials.client_id,
             secret: credentials.secret,
             domain: credentials.domain,
+            throttled: false,
         };
         let setting = Setting {
             practice: Some(practice),
