@@ -70,6 +70,17 @@ fn ApplicationRoutes() -> impl MatchNestedRoutes + Clone {
             view=applications::AssignUsers
             ssr=SsrMode::Async
         />
+        <Route
+            path=path!("/applications/:id/provisioning")
+            view=applications::Provisioning
+            ssr=SsrMode::Async
+        />
+        <Route path=path!("/applications/:id/mapping") view=applications::AttributeMapping ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/powershell")
+            view=applications::PowerShellScripts
+            ssr=SsrMode::Async
+        />
         <Route path=path!("/applications/:id/runs") view=applications::ApplicationRuns ssr=SsrMode::Async />
         <Route
             path=path!("/applications/:id/settings")

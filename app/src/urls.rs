@@ -85,6 +85,31 @@ pub fn application_powershell(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/powershell")
 }
 
+/// One of the scripts, as a file.
+pub fn application_script(id: impl Display, script: &str) -> String {
+    format!("{APPLICATIONS}/{id}/powershell/{script}.ps1")
+}
+
+/// Names the identity provider of an application's domain: the issuer of its tokens.
+pub fn federation(id: impl Display) -> String {
+    format!("/federation/{id}")
+}
+
+/// Where Microsoft sends people to sign in.
+pub fn federation_sign_in(id: impl Display) -> String {
+    format!("/federation/{id}/sign-in")
+}
+
+/// Where Microsoft sends people who sign out.
+pub fn federation_sign_out(id: impl Display) -> String {
+    format!("/federation/{id}/sign-out")
+}
+
+/// What anybody may know of the identity provider.
+pub fn federation_metadata(id: impl Display) -> String {
+    format!("/federation/{id}/metadata.xml")
+}
+
 /// One run with its plan.
 pub fn run(id: impl Display) -> String {
     format!("{RUNS}/{id}")

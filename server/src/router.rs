@@ -74,6 +74,10 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
         .route("/healthz", get(probes::healthz))
         .route("/readyz", get(probes::readyz))
         .route("/metrics", get(metrics::show))
+        .route(
+            "/applications/{id}/powershell/{script}",
+            get(app::pages::applications::script_file),
+        )
         .route("/runs/{id}/events", get(app::pages::runs::events))
         .route("/runs/{id}/actions.csv", get(app::pages::runs::csv))
         .route("/api/{*function}", post(server_function))

@@ -5,14 +5,20 @@ mod assign;
 mod assignments;
 mod frame;
 mod list;
+mod mapping;
 mod new;
+mod powershell;
+mod provisioning;
 mod runs;
 mod settings;
 
 pub use assign::{AssignUsers, assign_selected};
 pub use assignments::{Assignments, unassign};
 pub use list::{Applications, ToAssignments};
+pub use mapping::{AttributeMapping, save_mapping};
 pub use new::{NewApplication, NewApplicationAccess, create_application, name_application};
+pub use powershell::{PowerShellScripts, script_file};
+pub use provisioning::{Provisioning, reload_licenses, update_settings};
 pub use runs::{ApplicationRuns, preview_changes, sync_users};
 pub use settings::{ApplicationSettings, change_access, delete_application, rename_application};
 
@@ -32,12 +38,19 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/applications/{id}", READ),
     ("GET", "/applications/{id}/assignments", READ),
     ("GET", "/applications/{id}/assignments/new", WRITE),
+    ("GET", "/applications/{id}/provisioning", READ),
+    ("GET", "/applications/{id}/mapping", READ),
+    ("GET", "/applications/{id}/powershell", READ),
+    ("GET", "/applications/{id}/powershell/{script}", READ),
     ("GET", "/applications/{id}/runs", READ),
     ("GET", "/applications/{id}/settings", READ),
     ("POST", "/api/applications/name", WRITE),
     ("POST", "/api/applications/create", WRITE),
     ("POST", "/api/applications/assign", WRITE),
     ("POST", "/api/applications/unassign", WRITE),
+    ("POST", "/api/applications/update-settings", WRITE),
+    ("POST", "/api/applications/reload-licenses", WRITE),
+    ("POST", "/api/applications/mapping", WRITE),
     ("POST", "/api/applications/preview", WRITE),
     ("POST", "/api/applications/sync", WRITE),
     ("POST", "/api/applications/rename", WRITE),

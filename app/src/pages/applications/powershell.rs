@@ -1,0 +1,409 @@
+//! The PowerShell scripts that federate the domain and take it back.
+
+use axum::Extension;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use leptos::prelude::*;
+use signpost_federation::{
+    Certificate, FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol, Script,
+    SigningKey as Key,
+};
+use signpost_model::{Application, ApplicationId, Cloud, Role, Timestamp};
+use signpost_store::connections::{self, Connection};
+use signpost_store::signing_keys::{self, SigningKey, SigningKeyState};
+
+use super::frame::{ApplicationPage, Part};
+use super::{found, id_of_page};
+use crate::components::{
+    Card, CodeBlock, EmptyState, Expander, Icon, LinkButton, Notice as Note, Precision, Tone,
+    moment,
+};
+use crate::error::PortalError;
+use crate::forms::internal;
+use crate::portal::{Portal, portal};
+use crate::root::page;
+use crate::urls;
+use crate::visit::{Visit, require};
+
+/// How long a signing certificate lasts.
+const CERTIFICATE_DAYS: i64 = 3 * 365;
+/// How far back it is valid, against clocks that are behind.
+const BACK_DAYS: i64 = 1;
+
+/// What there is to show.
+#[derive(Debug, Clone)]
+enum Scripts {
+    /// No connection yet.
+    NoDomain,
+    /// The values do not make a script, each with its reason.
+    Refused(Vec<String>),
+    Ready(Box<FederationSettings>),
+}
+
+/// The page.
+#[component]
+pub fn PowerShellScripts() -> impl IntoView {
+    page(async {
+        require(Role::Auditor)?;
+        let id = id_of_page()?;
+        let portal = portal()?;
+        let (application, connection, scripts) = load(&portal, id).await?;
+        let public = portal.settings.public_url.clone();
+        let body = match scripts {
+            Scripts::NoDomain => view! { <NoDomain id=id /> }.into_any(),
+            Scripts::Refused(why) => view! { <Refused why=why id=id /> }.into_any(),
+            Scripts::Ready(settings) => {
+                view! { <Ready settings=*settings id=id public=public /> }.into_any()
+            }
+        };
+        Ok(view! {
+            <ApplicationPage
+                application=application
+                connection=connection
+                part=Part::Provisioning
+                below="PowerShell script"
+            >
+                {body}
+            </ApplicationPage>
+        })
+    })
+}
+
+async fn load(
+    portal: &Portal,
+    id: ApplicationId,
+) -> Result<(Application, Option<Connection>, Scripts), PortalError> {
+    let mut read = portal.store.read().await?;
+    let application = found(&mut read, id).await?;
+    let connection = connections::find(&mut read, id).await?;
+    drop(read);
+    let Some(known) = connection.clone() else {
+        return Ok((application, None, Scripts::NoDomain));
+    };
+    let certificate = certificate(portal, id, &known.settings.domain).await?;
+    let values = values(portal, &application, &known, certificate);
+    let scripts = match FederationSettings::new(values) {
+        Ok(settings) => Scripts::Ready(Box::new(settings)),
+        Err(problems) => Scripts::Refused(problems.iter().map(ToString::to_string).collect()),
+    };
+    Ok((application, connection, scripts))
+}
+
+/// The certificate that will sign, with its key made and sealed on first need.
+async fn certificate(
+    portal: &Portal,
+    id: ApplicationId,
+    domain: &str,
+) -> Result<Certificate, PortalError> {
+    let sealer = portal.store.sealer();
+    let state = SigningKeyState::Current;
+    let mut read = portal.store.read().await?;
+    let known = signing_keys::find(&mut read, sealer, id, state).await?;
+    drop(read);
+    let stored = match known {
+        Some(known) => known,
+        None => {
+            let now = portal.clock.now();
+            let made = make_key(portal, domain, now).await?;
+            let mut tx = portal.store.write().await?;
+            let random = portal.random.as_ref();
+            let kept = signing_keys::create(&mut tx, sealer, random, id, state, &made, now).await?;
+            tx.commit().await?;
+            kept
+        }
+    };
+    Certificate::parse(&stored.certificate).map_err(|error| internal(&error))
+}
+
+async fn make_key(
+    portal: &Portal,
+    domain: &str,
+    now: Timestamp,
+) -> Result<SigningKey, PortalError> {
+    let mut serial = [0u8; 16];
+    portal.random.fill(&mut serial);
+    let (not_before, not_after) = (
+        now.plus_days(-BACK_DAYS),
+        now.plus_days(CERTIFICATE_DAYS - 2),
+    );
+    let domain = domain.to_owned();
+    // Making an RSA key takes a noticeable part of a second of one core.
+    let made = tokio::task::spawn_blocking(move || {
+        let key = Key::generate()?;
+        let certificate = key.certify(&domain, serial, not_before, not_after)?;
+        Ok::<_, signpost_federation::certificate::KeyProblem>((key.to_secret()?, certificate))
+    })
+    .await
+    .map_err(|error| internal(&error))?;
+    let (private_key, certificate) = made.map_err(|error| internal(&error))?;
+    Ok(SigningKey {
+        private_key,
+        certificate: certificate.base64(),
+        not_before,
+        not_after,
+    })
+}
+
+fn values(
+    portal: &Portal,
+    application: &Application,
+    connection: &Connection,
+    signing_certificate: Certificate,
+) -> FederationValues {
+    let base = secure_base(&portal.settings.public_url);
+    let id = application.id;
+    FederationValues {
+        cloud: connection.settings.cloud,
+        tenant_id: connection.settings.tenant_id.clone(),
+        domain: connection.settings.domain.clone(),
+        display_name: application.name.clone(),
+        issuer_uri: format!("{base}{}", urls::federation(id)),
+        passive_sign_in_uri: format!("{base}{}", urls::federation_sign_in(id)),
+        active_sign_in_uri: None,
+        sign_out_uri: format!("{base}{}", urls::federation_sign_out(id)),
+        metadata_exchange_uri: None,
+        metadata_uri: Some(format!("{base}{}", urls::federation_metadata(id))),
+        password_reset_uri: None,
+        protocol: Protocol::WsFed,
+        signing_certificate,
+        next_signing_certificate: None,
+        mfa_behavior: MfaBehavior::Accept,
+        prompt_login: PromptLogin::Native,
+    }
+}
+
+/// Microsoft takes only https addresses: a portal that is still on http shows what it would be.
+fn secure_base(public_url: &str) -> String {
+    match public_url.strip_prefix("http://") {
+        Some(rest) => format!("https://{rest}"),
+        None => public_url.to_owned(),
+    }
+}
+
+#[component]
+fn NoDomain(id: ApplicationId) -> impl IntoView {
+    let href = urls::application_provisioning(id);
+    view! {
+        <Card id="scripts" title="PowerShell script">
+            <EmptyState
+                icon=Icon::Terminal
+                title="No domain yet"
+                why="The script is filled with this application's tenant and domain. Fill in the connection first."
+            >
+                <LinkButton href=href>"Open Provisioning"</LinkButton>
+            </EmptyState>
+        </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn Refused(why: Vec<String>, id: ApplicationId) -> impl IntoView {
+    let rows = why
+        .into_iter()
+        .map(|why| view! { <li>{why}</li> })
+        .collect_view();
+    view! {
+        <Note tone=Tone::Bad title="No script can be made of these values.">
+            <ul class="plain">{rows}</ul>
+            <a href=urls::application_provisioning(id)>"Change them under Provisioning"</a>
+            "."
+        </Note>
+    }
+    .into_any()
+}
+
+#[component]
+fn Ready(settings: FederationSettings, id: ApplicationId, public: String) -> impl IntoView {
+    let values = settings.values().clone();
+    let insecure = public.starts_with("http://").then(|| {
+        view! {
+            <Note tone=Tone::Warn title="This portal has no https address yet.">
+                "Microsoft sends people to https addresses only. Set " <code>"SIGNPOST_PUBLIC_URL"</code>
+                " to the portal's https address and download the script again."
+            </Note>
+        }
+    });
+    let practice = (values.cloud == Cloud::Practice).then(|| {
+        view! {
+            <Note tone=Tone::Info title="Written for the practice tenant.">
+                "Microsoft does not know it: read the script here, and run it once a real tenant is connected."
+            </Note>
+        }
+    });
+    view! {
+        <Note tone=Tone::Warn title="The sign-in provider is not part of this version yet.">
+            "The addresses in these scripts answer nothing so far. Read them, check with them, but do not federate a domain that people use."
+        </Note>
+        {insecure}
+        {practice}
+        <Steps domain=values.domain.clone() />
+        <ScriptCard
+            script=Script::Federate
+            title="Federate"
+            hint="Hands the sign-in of the domain to Signpost. It checks first, asks, saves a backup, and reads back what it changed."
+            settings=settings.clone()
+            id=id
+        />
+        <ScriptCard
+            script=Script::Revert
+            title="Revert"
+            hint="Hands the sign-in back to Microsoft, with one command."
+            settings=settings.clone()
+            id=id
+        />
+        <Others settings=settings id=id />
+    }
+    .into_any()
+}
+
+#[component]
+fn Steps(domain: String) -> impl IntoView {
+    let lock_out = format!(
+        "After this, everyone with an @{domain} address signs in through Signpost. Keep one cloud-only administrator on the onmicrosoft.com domain, so that you cannot lock yourself out."
+    );
+    view! {
+        <Card id="steps" title="Before you run it">
+            <ol class="card__body stack stack--tight">
+                <li>
+                    "Sync first, so that every account carries its ImmutableId. The script "
+                    <b>"Set ImmutableIds"</b> " below does it for accounts that Signpost may not change."
+                </li>
+                <li>
+                    "Run it once as a Domain Name Administrator or Hybrid Identity Administrator, in PowerShell 7 or Windows PowerShell 5.1. It installs nothing without asking."
+                </li>
+                <li>{lock_out}</li>
+            </ol>
+        </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn ScriptCard(
+    script: Script,
+    title: &'static str,
+    hint: &'static str,
+    settings: FederationSettings,
+    id: ApplicationId,
+) -> impl IntoView {
+    let name = script.file_name(&settings);
+    let certificate = settings.values().signing_certificate.clone();
+    let ends = certificate
+        .not_after()
+        .to_jiff()
+        .map(|at| moment(at, Precision::Day))
+        .unwrap_or_default();
+    let facts = (script == Script::Federate).then(|| {
+        view! {
+            <dl class="facts">
+                <div>
+                    <dt>"Signing certificate, SHA-1"</dt>
+                    <dd>
+                        <code>{certificate.sha1_fingerprint()}</code>
+                    </dd>
+                </div>
+                <div>
+                    <dt>"It ends"</dt>
+                    <dd>{ends}</dd>
+                </div>
+            </dl>
+        }
+    });
+    view! {
+        <Card id=script.key() title=title hint=hint.to_owned()>
+            <div class="card__body stack">
+                {facts}
+                <CodeBlock
+                    id=format!("script-{}", script.key())
+                    label=name
+                    code=script.render(&settings).replace("\r\n", "\n")
+                    download=urls::application_script(id, script.key())
+                />
+            </div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// The scripts beside the two: checks, ImmutableIds, new certificates.
+#[component]
+fn Others(settings: FederationSettings, id: ApplicationId) -> impl IntoView {
+    let others = [
+        (
+            Script::Check,
+            "Check",
+            "Looks whether everything is ready, and changes nothing.",
+        ),
+        (
+            Script::SetImmutableIds,
+            "Set ImmutableIds",
+            "Gives accounts their ImmutableId while the domain is still managed.",
+        ),
+        (
+            Script::Update,
+            "Update",
+            "Brings certificates and addresses up to date.",
+        ),
+    ];
+    let rows = others
+        .into_iter()
+        .map(|(script, name, hint)| {
+            let code = script.render(&settings).replace("\r\n", "\n");
+            let file = script.file_name(&settings);
+            view! {
+                <Expander summary=format!("{name}: {hint}")>
+                    <CodeBlock
+                        id=format!("script-{}", script.key())
+                        label=file
+                        code=code
+                        download=urls::application_script(id, script.key())
+                    />
+                </Expander>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card id="others" title="More scripts">
+            <div class="card__body stack stack--tight">{rows}</div>
+        </Card>
+    }
+    .into_any()
+}
+
+/// A script as a file.
+pub async fn script_file(
+    Path((id, file)): Path<(String, String)>,
+    Extension(portal): Extension<Portal>,
+    Extension(_visit): Extension<Visit>,
+) -> Response {
+    match file_of(&portal, &id, &file).await {
+        Ok((name, text)) => (
+            [
+                (CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
+                (
+                    CONTENT_DISPOSITION,
+                    format!("attachment; filename=\"{name}\""),
+                ),
+            ],
+            text,
+        )
+            .into_response(),
+        Err(error) => error.status().into_response(),
+    }
+}
+
+async fn file_of(portal: &Portal, id: &str, file: &str) -> Result<(String, String), PortalError> {
+    let id = id.parse().map_err(|_| PortalError::NotFound)?;
+    let script = file
+        .strip_suffix(".ps1")
+        .and_then(Script::from_key)
+        .ok_or(PortalError::NotFound)?;
+    match load(portal, id).await? {
+        (_, _, Scripts::Ready(settings)) => {
+            Ok((script.file_name(&settings), script.render(&settings)))
+        }
+        _ => Err(PortalError::NotFound),
+    }
+}
