@@ -308,7 +308,12 @@ fn add_manager(
     };
     let first_contact = target.is_some_and(|target| target.first_contact);
     let is_ours = matches!(hold, Some(Hold::Ours(_)));
-    let Some(manager) = &input.manager else {
+    // Nobody manages themselves: such a record says nothing, and changes nothing.
+    let manager = input
+        .manager
+        .as_ref()
+        .filter(|manager| manager.user_id != input.user.id);
+    let Some(manager) = manager else {
         if input.user.profile.manager_id.is_some() || before.is_none() {
             return None;
         }
