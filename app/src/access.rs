@@ -34,6 +34,9 @@ pub const TABLES: &[&[Route]] = &[
     pages::setup::ROUTES,
     pages::sign_in::ROUTES,
     pages::overview::ROUTES,
+    pages::account::ROUTES,
+    pages::settings::ROUTES,
+    pages::audit_log::ROUTES,
     pages::runs::ROUTES,
     pages::applications::ROUTES,
 ];

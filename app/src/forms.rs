@@ -244,10 +244,11 @@ impl Posted {
 }
 
 /// Fields whose values never enter the session or a page.
-const SECRET_FIELDS: [&str; 8] = [
+const SECRET_FIELDS: [&str; 9] = [
     "csrf",
     "password",
     "new_password",
+    "repeat_password",
     "current_password",
     "secret",
     "code",

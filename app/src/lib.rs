@@ -24,8 +24,11 @@ pub mod product_names;
 #[cfg(test)]
 mod rendering;
 mod root;
+pub mod second_factor;
 pub mod session;
 pub mod shell;
+pub mod shown_once;
+pub mod throttling;
 pub mod urls;
 pub mod visit;
 

@@ -1,9 +1,12 @@
 //! One module per page.
 
+pub mod account;
 pub mod applications;
+pub mod audit_log;
 pub mod overview;
 pub mod problem;
 pub mod runs;
+pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod styleguide;

@@ -45,6 +45,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
                 <ApplicationRoutes />
+                <AccountRoutes />
+                <SettingsRoutes />
                 <Route path=path!("/runs") view=pages::runs::AllRuns ssr=SsrMode::Async />
                 <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
                 <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
@@ -91,6 +93,33 @@ fn ApplicationRoutes() -> impl MatchNestedRoutes + Clone {
     .into_inner()
 }
 
+#[component(transparent)]
+fn AccountRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/account") view=pages::account::Account ssr=SsrMode::Async />
+        <Route path=path!("/account/password") view=pages::account::ChangePassword ssr=SsrMode::Async />
+        <Route path=path!("/account/second-factor") view=pages::account::SecondFactor ssr=SsrMode::Async />
+        <Route path=path!("/account/second-factor/remove") view=pages::account::RemoveSecondFactor ssr=SsrMode::Async />
+        <Route path=path!("/account/recovery-codes") view=pages::account::RecoveryCodes ssr=SsrMode::Async />
+    }
+    .into_inner()
+}
+
+#[component(transparent)]
+fn SettingsRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/settings") view=pages::settings::Operators ssr=SsrMode::Async />
+        <Route path=path!("/settings/security") view=pages::settings::Security ssr=SsrMode::Async />
+        <Route path=path!("/settings/organisation") view=pages::settings::OrganisationPage ssr=SsrMode::Async />
+        <Route path=path!("/settings/about") view=pages::settings::About ssr=SsrMode::Async />
+        <Route path=path!("/settings/operators/new") view=pages::settings::NewOperatorPage ssr=SsrMode::Async />
+        <Route path=path!("/settings/operators/:id") view=pages::settings::OperatorPage ssr=SsrMode::Async />
+        <Route path=path!("/settings/operators/:id/remove") view=pages::settings::RemoveOperator ssr=SsrMode::Async />
+        <Route path=path!("/audit-log") view=pages::audit_log::AuditLog ssr=SsrMode::Async />
+    }
+    .into_inner()
+}
+
 /// What the frame and the components of a page read.
 pub fn provide_page_contexts() {
     let visit = visit();
@@ -105,6 +134,7 @@ pub fn provide_page_contexts() {
             role: operator.role.label().to_owned(),
         }),
         theme: visit.theme,
+        shortcuts: visit.shortcuts,
         practice,
         notices: visit.notice.iter().map(flash).collect(),
         ..Frame::default()

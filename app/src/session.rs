@@ -40,6 +40,11 @@ pub async fn begin(
 ) -> Result<(), PortalError> {
     let now = portal.clock.now();
     let work = async {
+        // What waits in the session of one person is never shown to another.
+        let before: Option<OperatorId> = session.get(OPERATOR_KEY).await?;
+        if before.is_some_and(|before| before != operator) {
+            session.clear().await;
+        }
         session.cycle_id().await?;
         session.insert(OPERATOR_KEY, operator).await?;
         session.insert(ADDRESS_KEY, address).await?;
@@ -55,6 +60,16 @@ pub async fn begin(
             .insert(CSRF_KEY, random_token(portal.random.as_ref()))
             .await?;
         session.insert(SEEN_KEY, now).await
+    };
+    work.await.map_err(|error| internal(&error))
+}
+
+/// A new id and a new token for a session whose person proved again who they are.
+pub async fn renew(portal: &Portal, session: &Session) -> Result<(), PortalError> {
+    let token = random_token(portal.random.as_ref());
+    let work = async {
+        session.cycle_id().await?;
+        session.insert(CSRF_KEY, token).await
     };
     work.await.map_err(|error| internal(&error))
 }

@@ -61,6 +61,27 @@ pub enum Shortcuts {
     Off,
 }
 
+impl Shortcuts {
+    /// The cookie that holds it.
+    pub const COOKIE: &str = "shortcuts";
+
+    /// From the cookie's value; anything else leaves them on.
+    pub fn parse(cookie: &str) -> Self {
+        match cookie {
+            "off" => Self::Off,
+            _ => Self::On,
+        }
+    }
+
+    /// The cookie's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Who is signed in, in words.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
@@ -389,7 +410,7 @@ fn Operator(operator: SignedIn) -> impl IntoView {
         <div class="operator">
             <span class="avatar" aria-hidden="true">{letters}</span>
             <span class="grow">
-                <span class="operator__name">{operator.name}</span>
+                <a class="operator__name" href=urls::ACCOUNT>{operator.name}</a>
                 <span class="operator__role">{operator.role}</span>
             </span>
             <form method="post" action=urls::SIGN_OUT>
@@ -484,5 +505,6 @@ fn Keys(shortcuts: Shortcuts) -> impl IntoView {
                 </dl>
             </Dialog>
         }
+        .into_any()
     })
 }

@@ -32,6 +32,24 @@ pub const IMPORT: &str = "/import";
 pub const AUDIT_LOG: &str = "/audit-log";
 /// Operators, security, limits, looks.
 pub const SETTINGS: &str = "/settings";
+/// The signed-in operator's own page.
+pub const ACCOUNT: &str = "/account";
+/// A new password of one's own.
+pub const ACCOUNT_PASSWORD: &str = "/account/password";
+/// One's own second factor.
+pub const ACCOUNT_SECOND_FACTOR: &str = "/account/second-factor";
+/// Asks before one's own second factor goes.
+pub const ACCOUNT_REMOVE_SECOND_FACTOR: &str = "/account/second-factor/remove";
+/// One's own recovery codes.
+pub const ACCOUNT_RECOVERY_CODES: &str = "/account/recovery-codes";
+/// What holds for every sign-in.
+pub const SECURITY: &str = "/settings/security";
+/// Name and time zone.
+pub const ORGANISATION: &str = "/settings/organisation";
+/// What is installed.
+pub const ABOUT: &str = "/settings/about";
+/// A new operator.
+pub const NEW_OPERATOR: &str = "/settings/operators/new";
 /// Every component with sample data.
 pub const STYLEGUIDE: &str = "/styleguide";
 
@@ -138,6 +156,16 @@ pub fn group(id: impl Display) -> String {
 /// One import: its check, its preview, its progress.
 pub fn import(id: impl Display) -> String {
     format!("{IMPORT}/{id}")
+}
+
+/// One operator.
+pub fn operator(id: impl Display) -> String {
+    format!("{SETTINGS}/operators/{id}")
+}
+
+/// Asks before an operator goes.
+pub fn operator_removal(id: impl Display) -> String {
+    format!("{SETTINGS}/operators/{id}/remove")
 }
 
 /// `address` with its query: pairs whose value is empty are left out, the rest is escaped.

@@ -11,7 +11,7 @@ use signpost_model::{Actor, Author, Operator, Role};
 
 use crate::error::PortalError;
 use crate::forms::FormState;
-use crate::shell::Theme;
+use crate::shell::{Shortcuts, Theme};
 
 /// Who is asking, and in which circumstances.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,7 @@ pub struct Inner {
     pub notice: Option<Notice>,
     pub form: Option<FormState>,
     pub theme: Theme,
+    pub shortcuts: Shortcuts,
     /// The client's network address.
     pub address: String,
     /// Stands in the log and on error pages.

@@ -10,7 +10,7 @@ use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
 use app::portal::Portal;
-use app::shell::Theme;
+use app::shell::{Shortcuts, Theme};
 use app::visit::{Inner, Organisation, Visit};
 use axum::Extension;
 use axum::body::Body;
@@ -53,7 +53,8 @@ pub async fn pass(
     let (mut parts, mut body) = request.into_parts();
     let mut inner = Inner {
         path: parts.uri.path().to_owned(),
-        theme: theme(&parts.headers),
+        theme: Theme::parse(cookie(&parts.headers, Theme::COOKIE)),
+        shortcuts: Shortcuts::parse(cookie(&parts.headers, Shortcuts::COOKIE)),
         reference: reference(&gate.portal),
         ..Inner::default()
     };
@@ -288,16 +289,17 @@ async fn take_flash(session: &Session, inner: &mut Inner) {
     }
 }
 
-fn theme(headers: &HeaderMap) -> Theme {
+/// The value of a cookie that anybody may set; empty when it is not there.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     let cookies = headers
         .get(COOKIE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let prefix = format!("{}=", Theme::COOKIE);
-    let value = cookies
+    cookies
         .split(';')
-        .find_map(|part| part.trim().strip_prefix(prefix.as_str()));
-    Theme::parse(value.unwrap_or_default())
+        .filter_map(|part| part.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map_or("", |(_, value)| value)
 }
 
 fn reference(portal: &Portal) -> String {

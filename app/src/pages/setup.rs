@@ -152,11 +152,16 @@ pub async fn create_owner(
 
 /// What is wrong with an operator's name and address.
 pub fn check_person(errors: &mut FormErrors, name: &str, email: &str) {
-    if name.trim().is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) {
-        errors.add("name", "Enter a name of up to 256 characters");
-    }
+    check_name(errors, name);
     if !text::is_mail_address(email.trim()) {
         errors.add("email", "Enter an email address such as ada@contoso.com");
+    }
+}
+
+/// What is wrong with an operator's name.
+pub fn check_name(errors: &mut FormErrors, name: &str) {
+    if name.trim().is_empty() || name.chars().count() > 256 || name.chars().any(char::is_control) {
+        errors.add("name", "Enter a name of up to 256 characters");
     }
 }
 

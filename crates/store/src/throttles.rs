@@ -60,6 +60,22 @@ pub async fn find_block(
         .filter(|until| *until > now))
 }
 
+/// Whether anything failed under this key within the rule's window.
+pub async fn has_failed(
+    connection: &mut AnyConnection,
+    key: &str,
+    rule: &ThrottleRule,
+    now: Timestamp,
+) -> Result<bool> {
+    let failures: Option<i64> =
+        sqlx::query_scalar("select failures from throttles where key = $1 and updated_at >= $2")
+            .bind(stored_key(key))
+            .bind(now.plus_millis(-rule.window_ms).as_millis())
+            .fetch_optional(connection)
+            .await?;
+    Ok(failures.is_some_and(|failures| failures > 0))
+}
+
 /// Counts a failure, and returns until when nothing may be tried.
 pub async fn record_failure(
     tx: &mut Write,
@@ -155,8 +171,10 @@ mod tests {
                 record_failure(&mut tx, "ada", &RULE, NOW).await.unwrap();
                 record_failure(&mut tx, "bob", &RULE, NOW).await.unwrap();
             }
+            assert!(has_failed(&mut tx, "ada", &RULE, NOW).await.unwrap());
             clear(&mut tx, "ada").await.unwrap();
             assert_eq!(find_block(&mut tx, "ada", NOW).await.unwrap(), None);
+            assert!(!has_failed(&mut tx, "ada", &RULE, NOW).await.unwrap());
             let later = NOW.plus_millis(MINUTE_MS + 1);
             assert_eq!(record_failure(&mut tx, "bob", &RULE, later).await.unwrap(), later);
         }

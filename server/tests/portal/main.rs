@@ -7,5 +7,7 @@
 mod support;
 
 mod assets;
+mod second_factor;
 mod sessions;
+mod signing_in;
 mod syncing;

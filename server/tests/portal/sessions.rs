@@ -11,12 +11,12 @@ both_engines! {
         let app = TestApp::start(store).await;
         let browser = app.sign_in(Role::Auditor).await;
         app.clock.advance_millis(29 * MINUTE_MS);
-        assert_eq!(browser.get("/styleguide").await.status, 200);
+        assert_eq!(browser.get("/account").await.status, 200);
         app.clock.advance_millis(29 * MINUTE_MS);
-        assert_eq!(browser.get("/styleguide").await.status, 200);
+        assert_eq!(browser.get("/account").await.status, 200);
         app.clock.advance_millis(31 * MINUTE_MS);
-        let answer = browser.get("/styleguide").await;
-        assert_eq!(answer.location(), "/sign-in?return=%2Fstyleguide");
+        let answer = browser.get("/account").await;
+        assert_eq!(answer.location(), "/sign-in?return=%2Faccount");
     }
 
     async fn a_session_ends_after_twelve_hours_in_any_case(store: Store) {
@@ -24,9 +24,9 @@ both_engines! {
         let browser = app.sign_in(Role::Auditor).await;
         for _ in 0..35 {
             app.clock.advance_millis(20 * MINUTE_MS);
-            assert_eq!(browser.get("/styleguide").await.status, 200);
+            assert_eq!(browser.get("/account").await.status, 200);
         }
         app.clock.advance_millis(12 * HOUR_MS - 35 * 20 * MINUTE_MS);
-        assert_eq!(browser.get("/styleguide").await.status, 303);
+        assert_eq!(browser.get("/account").await.status, 303);
     }
 }

@@ -257,7 +257,7 @@ impl Browser {
 
     /// Takes the token of this session's forms from a page.
     pub(crate) async fn read_csrf(&mut self) {
-        let page = self.get("/styleguide").await;
+        let page = self.get("/account").await;
         self.csrf = hidden_value(&page.body, "csrf").unwrap_or_default();
         assert!(!self.csrf.is_empty(), "a page has a form with a token");
     }

@@ -1,0 +1,134 @@
+//! Who may try a password or a code now.
+//!
+//! Failures are counted before the work, so that many tries at once count as many. A person is
+//! never locked out for good: what others get wrong elsewhere holds up only those who got
+//! something wrong too, and no delay is longer than a quarter of an hour.
+
+use std::net::IpAddr;
+
+use signpost_model::text::fold;
+use signpost_model::time::MINUTE_MS;
+use signpost_model::{OperatorId, Timestamp};
+use signpost_store::throttles::{self, ThrottleRule};
+use signpost_store::{Result, Write};
+
+/// One person in one network: four mistakes are free.
+fn here() -> ThrottleRule {
+    ThrottleRule::default()
+}
+
+/// A whole network: an office behind one address makes more mistakes.
+fn network() -> ThrottleRule {
+    ThrottleRule {
+        free_failures: 20,
+        ..ThrottleRule::default()
+    }
+}
+
+/// One account, from everywhere: against a password tried from many networks.
+fn everywhere() -> ThrottleRule {
+    ThrottleRule {
+        free_failures: 50,
+        longest_delay_ms: MINUTE_MS,
+        ..ThrottleRule::default()
+    }
+}
+
+/// The keys of a try to sign in with a password.
+#[derive(Debug)]
+pub struct PasswordTry {
+    here: String,
+    network: String,
+    everywhere: String,
+}
+
+impl PasswordTry {
+    /// A try for the account of this mail address, existing or not, from this address.
+    pub fn new(email: &str, address: &str) -> Self {
+        let (email, network) = (fold(email.trim()), network_of(address));
+        Self {
+            here: format!("sign-in:{network}:{email}"),
+            network: format!("network:{network}"),
+            everywhere: format!("account:{email}"),
+        }
+    }
+
+    /// Counts the try; `false` when it must wait.
+    pub async fn begin(&self, tx: &mut Write, now: Timestamp) -> Result<bool> {
+        let failed_here = throttles::has_failed(tx, &self.here, &here(), now).await?;
+        let blocked = is_blocked(tx, &self.here, now).await?
+            || is_blocked(tx, &self.network, now).await?
+            || (failed_here && is_blocked(tx, &self.everywhere, now).await?);
+        if blocked {
+            return Ok(false);
+        }
+        throttles::record_failure(tx, &self.here, &here(), now).await?;
+        throttles::record_failure(tx, &self.everywhere, &everywhere(), now).await?;
+        Ok(true)
+    }
+
+    /// The password was wrong.
+    pub async fn failed(&self, tx: &mut Write, now: Timestamp) -> Result<()> {
+        throttles::record_failure(tx, &self.network, &network(), now).await?;
+        Ok(())
+    }
+
+    /// The password was right.
+    pub async fn succeeded(&self, tx: &mut Write) -> Result<()> {
+        throttles::clear(tx, &self.here).await?;
+        throttles::clear(tx, &self.everywhere).await
+    }
+}
+
+/// Counts a try of a code, or of the own password again; `false` when it must wait.
+pub async fn begin_proof(tx: &mut Write, operator: OperatorId, now: Timestamp) -> Result<bool> {
+    let key = proof_key(operator);
+    if is_blocked(tx, &key, now).await? {
+        return Ok(false);
+    }
+    throttles::record_failure(tx, &key, &here(), now).await?;
+    Ok(true)
+}
+
+/// The proof was right.
+pub async fn end_proof(tx: &mut Write, operator: OperatorId) -> Result<()> {
+    throttles::clear(tx, &proof_key(operator)).await
+}
+
+fn proof_key(operator: OperatorId) -> String {
+    format!("proof:{operator}")
+}
+
+async fn is_blocked(tx: &mut Write, key: &str, now: Timestamp) -> Result<bool> {
+    Ok(throttles::find_block(tx, key, now).await?.is_some())
+}
+
+/// Whoever has an IPv6 address has at least the 64 bits below it too.
+fn network_of(address: &str) -> String {
+    match address.parse() {
+        Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+            Some(ip) => ip.to_string(),
+            None => {
+                let [a, b, c, d, ..] = ip.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        },
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network_of;
+
+    #[test]
+    fn addresses_of_one_network_are_one() {
+        assert_eq!(network_of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(network_of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(
+            network_of("2001:db8:1:2::3"),
+            network_of("2001:db8:1:2:9::")
+        );
+        assert_ne!(network_of("2001:db8:1:2::3"), network_of("2001:db8:1:3::3"));
+    }
+}
