@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogArgs, LogFormat, ServeArgs};
 use crate::jobs::{self, SyncArgs, WorkerArgs};
+use crate::operators::{self, OperatorCommand};
 use crate::serve;
+use crate::upkeep::{self, AuditCommand, CopyArgs, UpkeepArgs};
 
 /// Connects an organisation's own directory to Microsoft 365.
 #[derive(Debug, Parser)]
@@ -28,6 +30,20 @@ enum Command {
     Sync(SyncArgs),
     /// Runs a practice tenant alone, to rehearse on.
     PracticeTenant(PracticeTenantArgs),
+    /// Adds operators and helps those who cannot sign in.
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// Brings the database up to date.
+    Migrate(UpkeepArgs),
+    /// Writes a consistent copy of the embedded database, also while the portal runs.
+    Backup(CopyArgs),
+    /// Puts a copy back where there is no database yet.
+    Restore(CopyArgs),
+    /// Seals every secret with a new master key; stop the portal first.
+    RotateKey(UpkeepArgs),
+    /// Looks after the audit trail.
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 /// How the practice tenant starts, and what it logs.
@@ -69,6 +85,12 @@ pub fn main() -> ExitCode {
                 args.tenant.run(serve::shutdown_signal()).await?;
                 Ok(())
             }
+            Command::Operator(command) => operators::run(&command).await,
+            Command::Migrate(args) => upkeep::migrate(&args).await,
+            Command::Backup(args) => upkeep::back_up(&args).await,
+            Command::Restore(args) => upkeep::restore(&args).await,
+            Command::RotateKey(args) => upkeep::rotate_key(&args).await,
+            Command::Audit(command) => upkeep::verify(&command).await,
         }
     });
     match result {

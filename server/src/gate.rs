@@ -9,6 +9,7 @@ use std::sync::Arc;
 use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
+use app::pages::settings::needs_second_factor;
 use app::portal::Portal;
 use app::shell::{Shortcuts, Theme};
 use app::visit::{Inner, Organisation, Visit};
@@ -130,7 +131,16 @@ async fn admit(
             Some(operator) if !operator.role.includes(needed) => {
                 return Err(PortalError::Forbidden { needed }.into());
             }
-            Some(_) => {}
+            Some(operator) => {
+                let settles_it = ["/account", "/api/account/", "/api/sign-out"];
+                if !settles_it.iter().any(|path| route.starts_with(path))
+                    && needs_second_factor(&gate.portal, operator).await?
+                {
+                    return Err(Refused::Redirect(
+                        app::urls::ACCOUNT_SECOND_FACTOR.to_owned(),
+                    ));
+                }
+            }
         },
     }
     if request.method == Method::GET {

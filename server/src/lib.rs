@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod ambient;
+pub mod cleaning;
 pub mod command;
 pub mod config;
 pub mod error_page;
@@ -12,9 +13,11 @@ pub mod gate;
 pub mod headers;
 pub mod jobs;
 pub mod metrics;
+pub mod operators;
 pub mod practice;
 pub mod probes;
 pub mod router;
 pub mod serve;
 pub mod sessions;
+pub mod upkeep;
 pub mod worker;

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::{practice, router, worker};
+use crate::{cleaning, practice, router, worker};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     if !args.no_worker {
         tokio::spawn(worker::run(portal.clone()));
     }
+    tokio::spawn(cleaning::run(portal.clone()));
     let router = router::build(portal, http.trusted_proxies.clone());
     listen(&http, router).await
 }
@@ -53,7 +54,8 @@ pub async fn open_store(data: &DataArgs) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-fn master_key(data: &DataArgs) -> anyhow::Result<MasterKey> {
+/// The master key, made at first start.
+pub fn master_key(data: &DataArgs) -> anyhow::Result<MasterKey> {
     if let Some(text) = &data.master_key {
         return MasterKey::from_base64(text.0.expose())
             .context("SIGNPOST_MASTER_KEY is not 32 bytes in base64");

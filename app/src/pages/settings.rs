@@ -20,7 +20,7 @@ pub use operator_acts::{
     disable_operator, enable_operator, remove_operator, reset_operator_factor,
     reset_operator_password,
 };
-pub use operators::{NewOperatorPage, Operators, create_operator};
+pub use operators::{NewOperatorPage, Operators, create_operator, initial_password};
 pub use organisation::{OrganisationPage, save_organisation};
 pub use security::{Security, needs_second_factor, save_security};
 
