@@ -3,6 +3,7 @@
 //! It puts a [`Visit`] among the request's extensions before a page or server function runs,
 //! and prints an error page for every refusal, its own and theirs.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -215,9 +216,18 @@ async fn own_post(
             return Err(refilled(session, &request.headers, &posted).await);
         }
     }
+    *body = Body::from(arguments(&pairs));
     request.extensions.insert(Posted(Arc::new(pairs)));
-    *body = Body::from(bytes);
     Ok(())
+}
+
+/// The form for the arguments of a server function: they are read by a parser that refuses a
+/// field that is sent twice, as ticked boxes are. [`Posted`] keeps them all.
+fn arguments(pairs: &[(String, String)]) -> String {
+    let mut seen = HashSet::new();
+    let mut body = form_urlencoded::Serializer::new(String::new());
+    body.extend_pairs(pairs.iter().filter(|(key, _)| seen.insert(key)));
+    body.finish()
 }
 
 fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
