@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod applications;
 mod assets;
 mod second_factor;
 mod sessions;
