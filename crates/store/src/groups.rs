@@ -151,6 +151,25 @@ pub async fn list(
     Ok(page.map(|(_, group)| group))
 }
 
+/// Names of groups, in order, at most `limit`: for choices, without counting members.
+pub async fn list_names(
+    connection: &mut AnyConnection,
+    limit: u32,
+) -> Result<Vec<(GroupId, String)>> {
+    let rows = sqlx::query(
+        "select id, name from groups where deleted_at is null order by name_folded, id limit $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = TableRow::new("groups", row);
+            Ok((row.parsed("id")?, row.text("name")?))
+        })
+        .collect()
+}
+
 /// How many groups the filter finds.
 pub async fn count(connection: &mut AnyConnection, filter: &GroupFilter) -> Result<Total> {
     if *filter == GroupFilter::default() {

@@ -7,6 +7,7 @@
 mod apply;
 mod chains;
 mod check;
+mod files;
 mod progress;
 mod staging;
 
@@ -26,7 +27,8 @@ use crate::{Error, Page, PageRequest, Result, Write, audit};
 
 pub use apply::apply;
 pub use check::check;
-pub use progress::{Progress, find_progress};
+pub use files::{describe, find_piece, keep_piece, restart};
+pub use progress::{Progress, Reporter, find_progress};
 pub use staging::{NewImport, RefusedRow, RowInput, StagedRow, create, stage};
 
 /// How long the rows of an import are kept.
@@ -279,6 +281,16 @@ pub async fn purge(tx: &mut Write, now: Timestamp) -> Result<u64> {
         .await?;
         removed += done.rows_affected();
     }
+    let done = sqlx::query(
+        "delete from import_files where (import_id, piece) in (
+           select import_id, piece from import_files where import_id in (
+             select id from imports where coalesce(ended_at, created_at) <= $1)
+           limit 100)",
+    )
+    .bind(now.plus_days(-1).as_millis())
+    .execute(&mut **tx)
+    .await?;
+    removed += done.rows_affected();
     let done = sqlx::query(
         "delete from imports where coalesce(ended_at, created_at) <= $1
            and not exists (select 1 from import_rows r where r.import_id = imports.id)",

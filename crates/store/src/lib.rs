@@ -34,6 +34,7 @@ pub mod snapshots;
 pub mod testing;
 pub mod throttles;
 pub mod token;
+pub mod user_applications;
 pub mod users;
 
 mod bulk;

@@ -35,21 +35,26 @@ pub async fn find_progress(store: &Store, import: ImportId) -> Result<Option<Pro
 
 /// Work in progress: what it reports is forgotten when it ends, well or not.
 #[derive(Debug)]
-pub(super) struct Reporter<'a> {
-    store: &'a Store,
+pub struct Reporter {
+    store: Store,
     import: ImportId,
     now: Progress,
 }
 
-impl<'a> Reporter<'a> {
-    pub(super) fn begin(store: &'a Store, import: ImportId, total: i64) -> Self {
+impl Reporter {
+    /// Begins to report work of so many steps.
+    pub fn begin(store: &Store, import: ImportId, total: i64) -> Self {
         let now = Progress { done: 0, total };
         store.progress().insert(import, now);
-        Self { store, import, now }
+        Self {
+            store: store.clone(),
+            import,
+            now,
+        }
     }
 
-    /// Reports that so many more rows are done.
-    pub(super) async fn advance(&mut self, rows: i64) -> Result<()> {
+    /// Reports that so many more are done.
+    pub async fn advance(&mut self, rows: i64) -> Result<()> {
         self.now.done += rows;
         self.store.progress().insert(self.import, self.now);
         if self.store.engine() == Engine::Postgres {
@@ -69,7 +74,7 @@ impl<'a> Reporter<'a> {
     }
 
     /// Forgets what other processes see; this one forgets by itself.
-    pub(super) async fn end(self) -> Result<()> {
+    pub async fn end(self) -> Result<()> {
         if self.store.engine() == Engine::Postgres {
             let mut connection = self.store.read().await?;
             sqlx::query("delete from import_progress where import_id = $1")
@@ -81,7 +86,7 @@ impl<'a> Reporter<'a> {
     }
 }
 
-impl Drop for Reporter<'_> {
+impl Drop for Reporter {
     fn drop(&mut self) {
         self.store.progress().remove(&self.import);
     }

@@ -290,3 +290,32 @@ both_engines! {
         assert_eq!(find(&mut tx, id).await.unwrap(), None);
     }
 }
+
+both_engines! {
+    async fn a_file_is_kept_in_pieces_and_staged_anew(store: Store) {
+        let (id, counted) = checked(&store, 40, &contoso()).await;
+        assert!(counted.create > 0);
+        let mut tx = store.write().await.unwrap();
+        keep_piece(&mut tx, id, 0, b"User name\n").await.unwrap();
+        keep_piece(&mut tx, id, 1, &[0xFF, 0x00]).await.unwrap();
+        restart(&mut tx, id, "other").await.unwrap();
+        tx.commit().await.unwrap();
+        let mut connection = store.read().await.unwrap();
+        assert_eq!(find_piece(&mut connection, id, 1).await.unwrap().unwrap(), [0xFF, 0x00]);
+        assert_eq!(find_piece(&mut connection, id, 2).await.unwrap(), None);
+        let import = find(&mut connection, id).await.unwrap().unwrap();
+        assert_eq!((import.state, import.mapping.as_str()), (ImportState::Reading, "other"));
+        drop(connection);
+        assert_eq!(rows_of(&store, id, RowOutcome::Create).await, []);
+        let random = SeededRandom::new(5);
+        let mut tx = store.write().await.unwrap();
+        stage(&mut tx, id, &contoso(), &random, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(check(&store, id, &random, NOW).await.unwrap(), counted);
+        apply(&store, id, &AUTHOR, LATER).await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        assert!(matches!(restart(&mut tx, id, "").await, Err(crate::Error::Stale("import"))));
+        purge(&mut tx, LATER.plus_days(2)).await.unwrap();
+        assert_eq!(find_piece(&mut tx, id, 0).await.unwrap(), None);
+    }
+}
