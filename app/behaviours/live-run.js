@@ -1,5 +1,6 @@
 // Follows what is under way. The server sends its own HTML: each element replaces the one with its id.
-// `fragment` is HTML, `status` is words for the polite live region, `done` ends it.
+// `fragment` is HTML, `status` is words for the polite live region, `done` ends it; with `reload`
+// as its data, the page has more to show now.
 const pause = 5000;
 
 const follow = (root) => {
@@ -33,9 +34,10 @@ const follow = (root) => {
     timer ||= setTimeout(speak, Math.max(0, last + pause - Date.now()));
   });
 
-  events.addEventListener("done", () => {
+  events.addEventListener("done", (event) => {
     events.close();
     speak();
+    if (event.data === "reload") location.reload();
   });
 };
 

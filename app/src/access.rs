@@ -31,14 +31,17 @@ pub const OWN: Access = Access::Role(Role::Owner);
 /// Every route, in tables that stand beside their pages.
 pub const TABLES: &[&[Route]] = &[
     BASE,
-    pages::setup::ROUTES,
-    pages::sign_in::ROUTES,
+    pages::applications::ROUTES,
+    pages::groups::ROUTES,
+    pages::import::ROUTES,
     pages::overview::ROUTES,
     pages::account::ROUTES,
     pages::settings::ROUTES,
     pages::audit_log::ROUTES,
     pages::runs::ROUTES,
-    pages::applications::ROUTES,
+    pages::setup::ROUTES,
+    pages::sign_in::ROUTES,
+    pages::users::ROUTES,
 ];
 
 const BASE: &[Route] = &[

@@ -360,6 +360,8 @@ impl From<signpost_store::Error> for PortalError {
         match error {
             signpost_store::Error::NotFound(_) => Self::NotFound,
             signpost_store::Error::Stale(_) => Self::Stale,
+            signpost_store::Error::Busy(_) => Self::Busy,
+            signpost_store::Error::InvalidCursor => Self::BadRequest,
             other => internal(&other),
         }
     }

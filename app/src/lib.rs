@@ -15,6 +15,7 @@ pub mod connection_check;
 pub mod connector;
 pub mod error;
 pub mod forms;
+pub mod listing;
 pub mod pages;
 pub mod passwords;
 pub mod permissions;

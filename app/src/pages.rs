@@ -3,6 +3,8 @@
 pub mod account;
 pub mod applications;
 pub mod audit_log;
+pub mod groups;
+pub mod import;
 pub mod overview;
 pub mod problem;
 pub mod runs;
@@ -10,3 +12,4 @@ pub mod settings;
 pub mod setup;
 pub mod sign_in;
 pub mod styleguide;
+pub mod users;

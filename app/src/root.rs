@@ -7,6 +7,7 @@ use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use leptos_meta::provide_meta_context;
+use leptos_router::any_nested_route::IntoAnyNestedRoute;
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::{MatchNestedRoutes, SsrMode, path};
 
@@ -49,6 +50,7 @@ pub fn App() -> impl IntoView {
                 <SettingsRoutes />
                 <Route path=path!("/runs") view=pages::runs::AllRuns ssr=SsrMode::Async />
                 <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
+                <DirectoryRoutes />
                 <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
             </Routes>
         </Router>
@@ -120,6 +122,25 @@ fn SettingsRoutes() -> impl MatchNestedRoutes + Clone {
     .into_inner()
 }
 
+/// The pages of users, groups and imports: apart, since a set of routes takes only so many.
+#[component(transparent)]
+fn DirectoryRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/users") view=pages::users::UsersPage ssr=SsrMode::Async />
+        <Route path=path!("/users/new") view=pages::users::NewUserPage ssr=SsrMode::Async />
+        <Route path=path!("/users/add-to-group") view=pages::users::JoinGroup ssr=SsrMode::Async />
+        <Route path=path!("/users/:id") view=pages::users::UserPage ssr=SsrMode::Async />
+        <Route path=path!("/groups") view=pages::groups::GroupsPage ssr=SsrMode::Async />
+        <Route path=path!("/groups/new") view=pages::groups::NewGroupPage ssr=SsrMode::Async />
+        <Route path=path!("/groups/:id") view=pages::groups::GroupPage ssr=SsrMode::Async />
+        <Route path=path!("/groups/:id/members/new") view=pages::groups::AddMembersPage ssr=SsrMode::Async />
+        <Route path=path!("/import") view=pages::import::ImportsPage ssr=SsrMode::Async />
+        <Route path=path!("/import/:id") view=pages::import::ImportPage ssr=SsrMode::Async />
+    }
+    .into_inner()
+    .into_any_nested_route()
+}
+
 /// What the frame and the components of a page read.
 pub fn provide_page_contexts() {
     let visit = visit();
@@ -152,6 +173,7 @@ fn flash(notice: &Notice) -> Flash {
         tone,
         title: notice.text.clone(),
         detail: String::new(),
+        undo: notice.undo.clone(),
     }
 }
 

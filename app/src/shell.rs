@@ -8,8 +8,10 @@ use leptos::prelude::*;
 use leptos_meta::{MetaTags, Title};
 
 use crate::components::{
-    Breadcrumb, Crumb, CsrfInput, Dialog, Glyph, Icon, IconSize, Notice, Tone, Urgency, initials,
+    Breadcrumb, Button, ButtonSize, Crumb, CsrfInput, Dialog, Form, Glyph, Icon, IconSize, Notice,
+    Tone, Urgency, initials,
 };
+use crate::visit::Undo;
 use crate::{assets, urls};
 
 /// Light or dark, as the operator chose. It travels in a cookie, so that no page flashes.
@@ -100,6 +102,8 @@ pub struct Flash {
     pub title: String,
     /// What follows from it; may be empty.
     pub detail: String,
+    /// The post that takes it back.
+    pub undo: Option<Undo>,
 }
 
 /// Something that stands above every page until it is settled: a quarantine, an outage.
@@ -297,10 +301,28 @@ fn NoticeList(notices: Vec<Flash>) -> impl IntoView {
             view! {
                 <Notice tone=flash.tone urgency=urgency title=flash.title>
                     {flash.detail}
+                    {flash.undo.map(|undo| view! { <UndoForm undo=undo /> })}
                 </Notice>
             }
         })
         .collect_view()
+}
+
+/// Takes back what the notice tells of.
+#[component]
+fn UndoForm(undo: Undo) -> impl IntoView {
+    let fields = undo
+        .fields
+        .into_iter()
+        .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+        .collect_view();
+    view! {
+        <Form action=undo.action class="notice__action">
+            {fields}
+            <Button size=ButtonSize::Small icon=Icon::Undo2>"Undo"</Button>
+        </Form>
+    }
+    .into_any()
 }
 
 /// What comes before everything: the way past the menu, and the pattern that meters are hatched with.

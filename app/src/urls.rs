@@ -28,6 +28,8 @@ pub const GROUPS: &str = "/groups";
 pub const NEW_GROUP: &str = "/groups/new";
 /// CSV import.
 pub const IMPORT: &str = "/import";
+/// A file to try the import with.
+pub const IMPORT_SAMPLE: &str = "/import/sample.csv";
 /// Who did what.
 pub const AUDIT_LOG: &str = "/audit-log";
 /// Operators, security, limits, looks.
@@ -153,6 +155,11 @@ pub fn group(id: impl Display) -> String {
     format!("{GROUPS}/{id}")
 }
 
+/// Where members of a group are picked.
+pub fn group_new_members(id: impl Display) -> String {
+    format!("{GROUPS}/{id}/members/new")
+}
+
 /// One import: its check, its preview, its progress.
 pub fn import(id: impl Display) -> String {
     format!("{IMPORT}/{id}")
@@ -166,6 +173,16 @@ pub fn operator(id: impl Display) -> String {
 /// Asks before an operator goes.
 pub fn operator_removal(id: impl Display) -> String {
     format!("{SETTINGS}/operators/{id}/remove")
+}
+
+/// The progress of an import as server-sent events.
+pub fn import_events(id: impl Display) -> String {
+    format!("{IMPORT}/{id}/events")
+}
+
+/// The refused rows of an import as a file.
+pub fn import_problems(id: impl Display) -> String {
+    format!("{IMPORT}/{id}/problems.csv")
 }
 
 /// `address` with its query: pairs whose value is empty are left out, the rest is escaped.

@@ -51,6 +51,18 @@ pub struct Organisation {
 pub struct Notice {
     pub kind: NoticeKind,
     pub text: String,
+    /// The post that takes it back.
+    #[serde(default)]
+    pub undo: Option<Undo>,
+}
+
+/// A post that takes back what the notice tells of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// Where it is posted to.
+    pub action: String,
+    /// Its fields, beside the token.
+    pub fields: Vec<(String, String)>,
 }
 
 /// How a notice is shown and announced.
@@ -72,6 +84,7 @@ impl Notice {
         Self {
             kind: NoticeKind::Success,
             text: text.into(),
+            undo: None,
         }
     }
 
@@ -80,6 +93,7 @@ impl Notice {
         Self {
             kind: NoticeKind::Info,
             text: text.into(),
+            undo: None,
         }
     }
 
@@ -88,6 +102,7 @@ impl Notice {
         Self {
             kind: NoticeKind::Warning,
             text: text.into(),
+            undo: None,
         }
     }
 
@@ -96,7 +111,25 @@ impl Notice {
         Self {
             kind: NoticeKind::Error,
             text: text.into(),
+            undo: None,
         }
+    }
+
+    /// With a button **Undo** that posts these fields to `action`.
+    #[must_use]
+    pub fn undo(
+        mut self,
+        action: impl Into<String>,
+        fields: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.undo = Some(Undo {
+            action: action.into(),
+            fields: fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        });
+        self
     }
 }
 

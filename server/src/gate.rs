@@ -194,6 +194,9 @@ async fn own_post(
     if content_type.starts_with("multipart/form-data") {
         // Files are streamed: the server function that takes them checks the token itself,
         // as the first part of the body.
+        if multer::parse_boundary(content_type).is_err() {
+            return Err(PortalError::BadRequest.into());
+        }
         return Ok(());
     }
     if !content_type.starts_with("application/x-www-form-urlencoded") {

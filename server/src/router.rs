@@ -78,6 +78,12 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             "/applications/{id}/powershell/{script}",
             get(app::pages::applications::script_file),
         )
+        .route("/import/sample.csv", get(app::pages::import::sample))
+        .route("/import/{id}/events", get(app::pages::import::events))
+        .route(
+            "/import/{id}/problems.csv",
+            get(app::pages::import::problems),
+        )
         .route("/runs/{id}/events", get(app::pages::runs::events))
         .route("/runs/{id}/actions.csv", get(app::pages::runs::csv))
         .route("/api/{*function}", post(server_function))

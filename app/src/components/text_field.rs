@@ -75,6 +75,9 @@ pub fn TextField(
     #[prop(optional)] required: bool,
     #[prop(optional)] read_only: bool,
     #[prop(optional)] autofocus: bool,
+    /// The id of a `datalist` with proposals.
+    #[prop(optional, into)]
+    proposals: Option<String>,
     /// With a script: the form's button waits until this is typed.
     #[prop(optional, into)]
     confirms: Option<String>,
@@ -102,6 +105,7 @@ pub fn TextField(
                 required=required
                 readonly=read_only
                 autofocus=autofocus
+                list=proposals
                 spellcheck=spelled
                 aria-invalid=invalid
                 aria-describedby=described_by

@@ -8,6 +8,8 @@ mod support;
 
 mod applications;
 mod assets;
+mod imports;
+mod people;
 mod second_factor;
 mod sessions;
 mod signing_in;

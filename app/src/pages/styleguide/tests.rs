@@ -121,6 +121,7 @@ fn a_good_result_is_told_as_status_and_a_bad_one_as_alert() {
             tone,
             title: "It is so.".into(),
             detail: "Thus.".into(),
+            undo: None,
         };
         let html = render(
             Frame {
