@@ -15,7 +15,22 @@ export class Operator {
 
   /** Goes to a part of the portal by the menu. */
   async menu(name: string): Promise<void> {
+    if (this.page.url() === "about:blank") await this.page.goto("/");
     await this.page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true }).click();
+  }
+
+  /** The page of the user with this name, found by searching. */
+  async openUser(name: string): Promise<void> {
+    await this.menu("Users");
+    await this.search("Search users", name);
+    await this.page.getByRole("main").getByRole("link", { name, exact: true }).click();
+    await expect(this.page.getByRole("heading", { level: 1, name })).toBeVisible();
+  }
+
+  async search(label: string, text: string): Promise<void> {
+    await this.page.getByRole("searchbox", { name: label }).fill(text);
+    await this.page.keyboard.press("Enter");
+    await expect(this.page).toHaveURL(/[?&]q=/);
   }
 
   /** Goes to a part of an application by its tabs. */
@@ -36,7 +51,8 @@ export class Operator {
   }
 
   async setUp(): Promise<void> {
-    await this.page.goto("/setup");
+    await this.page.goto("/");
+    await expect(this.page).toHaveURL("/setup");
     await this.field("Setup code").fill(setupCode);
     await this.field("Your name").fill(owner.name);
     await this.field("Email").fill(owner.email);
@@ -54,58 +70,112 @@ export class Operator {
 
   async importSample(): Promise<void> {
     await this.menu("Import");
-    await this.press("Import the sample of 200 people");
-    await this.importChecked();
+    await this.press("Use the sample");
+    await expect(this.button("Import users")).toBeEnabled({ timeout: 60_000 });
+    await this.press("Import users");
+    await expect(this.status("Imported: 200 added, 0 changed.")).toBeVisible({ timeout: 60_000 });
   }
 
-  /** From the preview of an import to its end. */
-  async importChecked(): Promise<void> {
-    await this.button("Import users").click();
-    await expect(this.page.getByRole("status").filter({ hasText: /imported|created/i })).toBeVisible();
+  /** Chooses a file made of `text` and lets the portal check it. */
+  async checkFile(text: string | Buffer, name = "people.csv"): Promise<void> {
+    await this.menu("Import");
+    const buffer = Buffer.from(text);
+    await this.page.getByLabel("CSV file").setInputFiles({ name, mimeType: "text/csv", buffer });
+    await this.press("Check file");
   }
 
+  /** From the menu to the assignments of a new application. */
   async addApplication(name: string, access: string): Promise<void> {
     await this.menu("Applications");
     await this.page.getByRole("link", { name: "Add application" }).first().click();
     await this.field("Application name").fill(name);
     await this.press("Next");
-    await this.page.getByRole("group", { name: "User Access Type" }).getByRole("radio", { name: access }).check();
+    await this.page.getByRole("radiogroup", { name: "User Access Type" }).getByRole("radio", { name: access }).check();
     await this.press("Finish");
-    await expect(this.page.getByRole("heading", { name: "Application User Assignments" })).toBeVisible();
+    await expect(this.page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
   }
 
-  /** The application's provisioning page, its card open. */
-  async openProvisioning(application = "Microsoft 365"): Promise<void> {
-    if (!/\/applications\/[^/]+\//.test(this.page.url())) {
-      await this.menu("Applications");
-      await this.page.getByRole("main").getByRole("link", { name: application, exact: true }).click();
+  /** Ticks users and groups in the list to assign from, found by searching their names. */
+  async assign(...names: string[]): Promise<void> {
+    for (const name of names) {
+      await this.page.getByRole("link", { name: "Assign users" }).first().click();
+      await this.search("Search users and groups", name);
+      await this.page.getByRole("checkbox", { name, exact: true }).check();
+      await this.press("Assign selected");
+      await expect(this.page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
     }
+  }
+
+  /** Goes to the pages of an application by the menu. */
+  async openApplication(name = "Microsoft 365"): Promise<void> {
+    await this.menu("Applications");
+    await this.page.getByRole("main").getByRole("link", { name, exact: true }).click();
+    await expect(this.page.getByRole("navigation", { name: "Application", exact: true })).toBeVisible();
+  }
+
+  async openProvisioning(application = "Microsoft 365"): Promise<void> {
+    await this.openApplication(application);
     await this.tab("Provisioning");
     const cloud = this.page.getByRole("combobox", { name: "Cloud" });
     if (!(await cloud.isVisible())) await this.page.getByText("Microsoft (Office) 365", { exact: true }).click();
     await expect(cloud).toBeVisible();
   }
 
-  async connect(): Promise<void> {
+  /** Connects to the practice tenant and gives everybody `license`. */
+  async connect(license = "Microsoft 365 E3"): Promise<void> {
     await this.openProvisioning();
     await this.press("Use practice values");
     await this.press("Update Settings");
-    await expect(this.page.getByRole("region", { name: "Licenses" })).toBeVisible();
+    await expect(this.status("Settings saved. Connected to")).toBeVisible();
+    await this.licenses().getByRole("checkbox", { name: license, exact: true }).check();
+    await this.press("Update Settings");
+    await expect(this.status("Settings saved")).toBeVisible();
+    await expect(this.licenses().getByRole("checkbox", { name: license, exact: true })).toBeChecked();
   }
 
+  licenses(): Locator {
+    return this.page.getByRole("region", { name: "Licenses", exact: true });
+  }
+
+  actions(): Locator {
+    return this.page.getByRole("region", { name: "Actions", exact: true });
+  }
+
+  /** Syncs everybody; whoever needs a choice gets the first account offered. */
   async syncUsers(): Promise<void> {
     await this.openProvisioning();
     await this.press("Sync Users");
-    await this.runIsOver();
+    await this.runReaches(/^(Succeeded|Needs your answer)$/);
+    if (await this.status("Needs your answer").isVisible()) {
+      await this.chooseFirst();
+      await this.press("Apply");
+      await this.runReaches("Succeeded");
+    }
   }
 
-  /** The state of the run on this page, in the words of the contract. */
-  runState(): Locator {
-    return this.page.getByRole("status");
+  /** Answers every open choice of a plan with the first account offered. */
+  async chooseFirst(): Promise<void> {
+    const choices = this.page.getByRole("combobox", { name: /^Choice for / });
+    if ((await choices.count()) === 0) return;
+    for (const choice of await choices.all()) await choice.selectOption({ index: 1 });
+    const plan = this.page.url();
+    await this.press("Save choices");
+    await expect(this.page).not.toHaveURL(plan);
+    await this.runReaches("Needs your answer");
   }
 
-  async runIsOver(state: string | RegExp = /^(Succeeded|Finished with problems|Failed|Cancelled)$/): Promise<void> {
+  /** A status with these words. */
+  status(words: string | RegExp): Locator {
+    return this.page.getByRole("status").filter({ hasText: words });
+  }
+
+  alert(words: string | RegExp): Locator {
+    return this.page.getByRole("alert").filter({ hasText: words });
+  }
+
+  /** Waits until the run of this page says that it is in this state. */
+  async runReaches(state: string | RegExp): Promise<void> {
     await expect(this.page).toHaveURL(/\/runs\/[^/]+$/);
-    await expect(this.page.getByRole("status").filter({ hasText: state })).toBeVisible({ timeout: 60_000 });
+    await expect(this.status(state).first()).toBeVisible({ timeout: 90_000 });
   }
 }

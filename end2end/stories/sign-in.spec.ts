@@ -31,8 +31,6 @@ test("many wrong passwords make everybody wait", async ({ another }) => {
     await operator.signIn(owner.email, "not the password");
     await expect(tooMany).toBeVisible({ timeout: 100 });
   }).toPass({ intervals: [0], timeout: 60_000 });
-  await operator.signIn();
-  await expect(tooMany).toBeVisible();
 });
 
 test("sign out ends the session", async ({ operator, page }) => {
