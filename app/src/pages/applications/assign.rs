@@ -148,15 +148,13 @@ fn List(
             hint="Groups come first: their later members get the application without work.".to_owned()
             footer=move || view! { <Pager summary=summary pages=pages label="Pages of users" /> }
         >
-            <div class="card__body">
-                <FilterBar
-                    label="Users and groups"
-                    action=action
-                    search_label="Search users and groups"
-                    search=search
-                    clear=clear
-                />
-            </div>
+            <FilterBar
+                label="Users and groups"
+                action=action
+                search_label="Search users and groups"
+                search=search
+                clear=clear
+            />
             {body}
         </Card>
     }

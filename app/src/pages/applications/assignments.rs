@@ -183,7 +183,9 @@ pub fn effect(policy: &Policy) -> String {
     if policy.delete_accounts {
         let days = i64::from(policy.days_before_deletion);
         let days = signpost_model::text::count(days, "day", "days");
-        text.push_str(&format!(" Their accounts are deleted after {days}."));
+        text.push_str(" Their accounts are deleted after ");
+        text.push_str(&days);
+        text.push('.');
     }
     text
 }
@@ -297,17 +299,15 @@ fn Filters(application: Application, wanted: Wanted) -> impl IntoView {
     let clear = wanted.is_filtered().then(|| action.clone());
     let chosen = wanted.filter.state.map_or("", ProvisioningState::key);
     view! {
-        <div class="card__body">
-            <FilterBar
-                label="Assignments"
-                action=action
-                search_label="Search users and groups"
-                search=wanted.filter.search
-                clear=clear
-            >
-                <FilterSelect name="state" label="State" choices=choices chosen=chosen />
-            </FilterBar>
-        </div>
+        <FilterBar
+            label="Assignments"
+            action=action
+            search_label="Search users and groups"
+            search=wanted.filter.search
+            clear=clear
+        >
+            <FilterSelect name="state" label="State" choices=choices chosen=chosen />
+        </FilterBar>
     }
     .into_any()
 }

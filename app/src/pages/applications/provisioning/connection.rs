@@ -37,6 +37,9 @@ pub fn ConnectionFields(fields: Fields) -> impl IntoView {
         .collect();
     let secret = connection.map_or(SecretState::NotSet, |found| secret_state(found, fields.now));
     let refusal = fields.shown.refusal.clone();
+    // Of use until the practice tenant is connected.
+    let open = form.is_refused()
+        || connection.is_none_or(|connection| connection.settings.cloud != Cloud::Practice);
     view! {
         <div class="card__body stack">
             {refusal.map(|problem| view! { <ForSupport problem=problem /> })}
@@ -80,7 +83,9 @@ pub fn ConnectionFields(fields: Fields) -> impl IntoView {
                     error=form.error("secret")
                 />
             </div>
-            {fields.practice.map(|practice| view! { <PracticeValues practice=practice may=fields.may /> })}
+            {fields
+                .practice
+                .map(|practice| view! { <PracticeValues practice=practice may=fields.may open=open /> })}
         </div>
     }
     .into_any()
@@ -121,7 +126,7 @@ fn secret_state(connection: &Connection, now: Timestamp) -> SecretState {
 }
 
 #[component]
-fn PracticeValues(practice: Practice, may: bool) -> impl IntoView {
+fn PracticeValues(practice: Practice, may: bool, open: bool) -> impl IntoView {
     let values = [
         ("Domain name", practice.domain),
         ("Directory (tenant) ID", practice.tenant_id),
@@ -145,15 +150,17 @@ fn PracticeValues(practice: Practice, may: bool) -> impl IntoView {
         <Note tone=Tone::Info title="This server runs a practice tenant.">
             "It stands in for Microsoft 365, so that everything can be rehearsed. "
             <a href=practice.page>"See what it holds"</a> "."
-            <dl class="facts">{rows}</dl>
-            {may
-                .then(|| {
-                    view! {
-                        <Button name="do" value="practice" size=ButtonSize::Small>
-                            "Use practice values"
-                        </Button>
-                    }
-                })}
+            <Expander summary="Practice values" open=open>
+                <dl class="facts">{rows}</dl>
+                {may
+                    .then(|| {
+                        view! {
+                            <Button name="do" value="practice" size=ButtonSize::Small>
+                                "Use practice values"
+                            </Button>
+                        }
+                    })}
+            </Expander>
         </Note>
     }
     .into_any()
