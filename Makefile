@@ -30,10 +30,10 @@ end2end:
 	cd end2end && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	cd end2end && SIGNPOST_BIN=$(abspath $(target))/debug/signpost npx playwright test
 
-# Speed and memory, as ratios and call counts of one run, for BENCHMARKS.md.
+# Speed and memory of the release binary, against the bars: prints and writes BENCHMARKS.md.
 bench:
-	cargo build --release --bin signpost
-	cargo bench --workspace
+	@.ci/install run
+	cargo bench -p signpost-server --bench whole
 
 # As run, with the quick build: for working on the code.
 dev:
