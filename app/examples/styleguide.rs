@@ -39,6 +39,7 @@ fn frame(theme: Theme) -> Frame {
         tone: Tone::Ok,
         title: "Settings saved.".to_owned(),
         detail: String::new(),
+        undo: None,
     };
     Frame {
         organisation: "Contoso".to_owned(),

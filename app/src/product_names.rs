@@ -69,7 +69,7 @@ mod tests {
         let name = product_name("05E9A617-0261-4CEE-BB44-138D3EF5D965");
         assert_eq!(name, Some("Microsoft 365 E3"));
         let exchange = plan_name("efb87545-963c-4e0d-99df-69c6916d9eb0");
-        assert!(exchange.is_some_and(|name| name.contains("Exchange Online")));
+        assert!(exchange.is_some_and(|name| name.to_lowercase().starts_with("exchange online")));
         assert_eq!(product_name("00000000-0000-0000-0000-000000000000"), None);
     }
 }

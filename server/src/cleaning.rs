@@ -1,12 +1,13 @@
-//! Removes what expired. Nothing depends on it: expiry is checked at use.
+//! Removes what expired, and what has been in the recycle bin for its days. Nothing depends on it:
+//! expiry is checked at use.
 
 use std::time::Duration;
 
 use app::portal::Portal;
 use signpost_app as app;
-use signpost_model::Timestamp;
+use signpost_model::{Author, Timestamp};
 use signpost_store::throttles::{self, ThrottleRule};
-use signpost_store::{Store, sessions};
+use signpost_store::{Store, groups, imports, sessions, users};
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -21,18 +22,24 @@ pub async fn run(portal: Portal) {
         ticks.tick().await;
         match clean(&portal.store, portal.clock.now()).await {
             Ok(0) => {}
-            Ok(removed) => tracing::debug!(removed, "removed expired sessions and throttles"),
-            Err(error) => tracing::warn!(error = %error, "expired sessions stay for now"),
+            Ok(removed) => tracing::debug!(removed, "removed what expired"),
+            Err(error) => tracing::warn!(error = %error, "what expired stays for now"),
         }
     }
 }
 
-/// Removes expired sessions and forgotten failures; returns how many rows.
+/// Removes expired sessions, forgotten failures, old imports, and users and groups whose days in
+/// the recycle bin are over; returns how many rows.
 pub async fn clean(store: &Store, now: Timestamp) -> signpost_store::Result<u64> {
     let mut tx = store.write().await?;
     let sessions = sessions::delete_expired(&mut tx, now).await?;
     let rule = ThrottleRule::default();
     let throttles = throttles::clean_up(&mut tx, &rule, MOST_THROTTLES, now).await?;
     tx.commit().await?;
-    Ok(sessions + throttles)
+    let mut tx = store.write().await?;
+    let imports = imports::purge(&mut tx, now).await?;
+    let users = users::purge(&mut tx, &Author::SIGNPOST, now).await?;
+    let groups = groups::purge(&mut tx, &Author::SIGNPOST, now).await?;
+    tx.commit().await?;
+    Ok(sessions + throttles + imports + (users + groups) as u64)
 }

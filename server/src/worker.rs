@@ -11,10 +11,12 @@ mod plan;
 mod sink;
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use app::portal::Portal;
+use futures::FutureExt;
 use signpost_app as app;
 use signpost_model::run::{Run, RunFailure, RunScope, RunState};
 use signpost_model::time::MINUTE_MS;
@@ -40,6 +42,9 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// Administrators change rarely; an action on a fresh one is refused by Microsoft itself.
 const ROLES_FRESH_MS: i64 = 15 * MINUTE_MS;
+
+/// A run that our own records have failed so often is ended: it would block its tenant for ever.
+const MOST_CLAIMS: i64 = 5;
 
 /// Runs at the same time, each on a tenant of its own.
 const MOST_RUNS: usize = 4;
@@ -155,8 +160,9 @@ impl Worker {
     async fn work(&self, claim: Claim) {
         let (id, lease) = (claim.run.id, claim.lease.clone());
         tracing::info!(run.id = %id, taken_over = claim.taken_over, "run claimed");
+        let carried = AssertUnwindSafe(self.carry_out(&claim)).catch_unwind();
         let ended = tokio::select! {
-            ended = self.carry_out(&claim) => ended,
+            ended = carried => ended.unwrap_or_else(|_| Err(Interrupted::Failed(own_error()))),
             error = self.keep_alive(&lease) => Err(Interrupted::Store(error)),
         };
         let end = match ended {
@@ -164,6 +170,10 @@ impl Worker {
             Ok(Some(end)) => end,
             Err(Interrupted::Failed(failure)) => RunEnd::Failed(failure),
             Err(Interrupted::Cancelled) => RunEnd::Cancelled,
+            Err(Interrupted::Store(error)) if gives_up(&lease, &error) => {
+                tracing::error!(run.id = %id, error = chain(&error), "run given up");
+                RunEnd::Failed(own_error())
+            }
             Err(Interrupted::Store(error)) => {
                 // The lease runs out, and the run is taken over where it stands.
                 tracing::error!(run.id = %id, error = chain(&error), "run interrupted");
@@ -193,6 +203,9 @@ impl Worker {
     /// `None`: the run waits for a person and is not ours any more.
     async fn carry_out(&self, claim: &Claim) -> Result<Option<RunEnd>, Interrupted> {
         let lease = &claim.lease;
+        if claim.run.cancel_requested && claim.run.state == RunState::Planning {
+            return Err(Interrupted::Cancelled);
+        }
         let client = self.clients.of(&self.portal, lease.application_id).await?;
         let mut run = claim.run.clone();
         if run.state == RunState::Planning {
@@ -264,6 +277,21 @@ fn retry_after_ms(failures: i64) -> i64 {
     (MINUTE_MS << doublings).min(60 * MINUTE_MS)
 }
 
+/// Whether the run was taken over so often that the error will not go away by itself.
+fn gives_up(lease: &RunLease, error: &signpost_store::Error) -> bool {
+    lease.fence > MOST_CLAIMS && !matches!(error, signpost_store::Error::LeaseLost)
+}
+
+/// What people read when it is our own fault: the log has the rest.
+fn own_error() -> RunFailure {
+    RunFailure {
+        text: "Signpost itself failed while working on this run. Its log says why, under the number of the run."
+            .to_owned(),
+        code: None,
+        request_id: None,
+    }
+}
+
 /// The error with all its causes, for the log.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -321,6 +349,22 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_always_fails_by_our_own_fault_is_given_up() {
+        let lease = |fence| RunLease {
+            run_id: signpost_model::RunId::from_number(1),
+            application_id: ApplicationId::from_number(1),
+            holder: String::new(),
+            fence,
+            length_ms: LEASE_MS,
+        };
+        let broken = signpost_store::Error::NotFound("run");
+        assert!(!gives_up(&lease(1), &broken));
+        assert!(gives_up(&lease(MOST_CLAIMS + 1), &broken));
+        let lost = signpost_store::Error::LeaseLost;
+        assert!(!gives_up(&lease(MOST_CLAIMS + 1), &lost));
+    }
 
     #[test]
     fn a_failing_connection_is_tried_ever_more_rarely() {

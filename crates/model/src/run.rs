@@ -269,8 +269,14 @@ pub struct Tally {
 pub enum WaitsFor {
     /// It is a preview: somebody asked to look first.
     Preview,
-    /// It would take sign-in, licenses or existence from more accounts than the limit.
-    Limit { removals: i64, allowed: i64 },
+    /// It would take sign-in, licenses or existence from more accounts than the limit, counted
+    /// together with what earlier runs took unasked.
+    Limit {
+        removals: i64,
+        #[serde(default)]
+        earlier: i64,
+        allowed: i64,
+    },
     /// Some users need a choice on the plan page.
     Choices { users: i64 },
 }

@@ -6,12 +6,14 @@ pub mod chains;
 pub mod lease;
 pub mod outcomes;
 pub mod plan;
+pub mod removals;
 #[cfg(test)]
 mod tests;
 
 use serde_json::json;
 use signpost_model::audit::{Actor, Subject};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, RunState, Tally, Trigger};
+use signpost_model::time::{DAY_MS, HOUR_MS};
 use signpost_model::{ApplicationId, Author, Random, RunId, Timestamp, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -132,9 +134,37 @@ async fn find_queued(tx: &mut Write, new: &NewRun) -> Result<Option<Run>> {
     row.map(|row| run(&row)).transpose()
 }
 
-/// Queues a run for each application whose users changed or are due: where the connection works,
-/// a first sync was done by hand, and nothing is under way.
+/// What changed in a tenant is noticed within this time, also where nobody changes anything here.
+const LOOK_EVERY_MS: i64 = HOUR_MS;
+
+/// Everyone is planned again within this time: who waited for a seat or a domain, whose plan was
+/// discarded, whom the retries gave up.
+const LOOK_AT_EVERYONE_EVERY_MS: i64 = DAY_MS;
+
+/// Queues the runs that nobody asks for: where the connection works, a first sync was done by
+/// hand, and nothing is under way.
 pub async fn queue_due(tx: &mut Write, random: &dyn Random, now: Timestamp) -> Result<Vec<Run>> {
+    let mut wanted = list_changed(tx, now).await?;
+    for scheduled in list_scheduled(tx, now).await? {
+        let same = |new: &&mut NewRun| new.application_id == scheduled.application_id;
+        match wanted.iter_mut().find(same) {
+            None => wanted.push(scheduled),
+            // Everyone includes those who changed.
+            Some(changed) if scheduled.scope == RunScope::Everyone => *changed = scheduled,
+            Some(_) => {}
+        }
+    }
+    let mut queued = Vec::new();
+    for new in wanted {
+        if let Queued::Created(run) = queue(tx, random, &new, &Author::SIGNPOST, now).await? {
+            queued.push(run);
+        }
+    }
+    Ok(queued)
+}
+
+/// A run for each application whose users changed or are due.
+async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
     let rows = sqlx::query(
         "select a.id from applications a join connections c on c.application_id = a.id
          where a.deleted_at is null and a.first_synced_at is not null
@@ -153,20 +183,60 @@ pub async fn queue_due(tx: &mut Write, random: &dyn Random, now: Timestamp) -> R
     .bind(now.as_millis())
     .fetch_all(&mut **tx)
     .await?;
-    let mut queued = Vec::new();
-    for row in rows {
-        let new = NewRun {
-            application_id: TableRow::new("applications", &row).parsed("id")?,
-            trigger: Trigger::Change,
-            scope: RunScope::Changed,
-            mode: RunMode::Sync,
-            only_user: None,
-        };
-        if let Queued::Created(run) = queue(tx, random, &new, &Author::SIGNPOST, now).await? {
-            queued.push(run);
-        }
-    }
-    Ok(queued)
+    rows.iter()
+        .map(|row| {
+            Ok(NewRun {
+                application_id: TableRow::new("applications", row).parsed("id")?,
+                trigger: Trigger::Change,
+                scope: RunScope::Changed,
+                mode: RunMode::Sync,
+                only_user: None,
+            })
+        })
+        .collect()
+}
+
+/// A run for each application that was not looked at for long, over everyone when that is due. A
+/// run that failed does not count: the connection says when to try again.
+async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
+    let rows = sqlx::query(
+        "select d.id, case when d.full_at <= $2 then 1 else 0 end as everyone from (
+           select a.id,
+             coalesce((select r.created_at from runs r where r.application_id = a.id
+               and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
+               order by r.id desc limit 1), 0) as looked_at,
+             coalesce((select r.created_at from runs r where r.application_id = a.id
+               and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
+               and r.scope = 'everyone' order by r.id desc limit 1), a.first_synced_at) as full_at
+           from applications a join connections c on c.application_id = a.id
+           where a.deleted_at is null and a.first_synced_at is not null
+             and c.state in ('connected', 'with_problems')
+             and (c.retry_at is null or c.retry_at <= $3)
+             and not exists (select 1 from runs r where r.application_id = a.id
+               and r.state in ('queued', 'planning', 'applying'))) d
+         where d.looked_at <= $1 or d.full_at <= $2 order by d.id",
+    )
+    .bind(now.plus_millis(-LOOK_EVERY_MS).as_millis())
+    .bind(now.plus_millis(-LOOK_AT_EVERYONE_EVERY_MS).as_millis())
+    .bind(now.as_millis())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let columns = TableRow::new("applications", row);
+            Ok(NewRun {
+                application_id: columns.parsed("id")?,
+                trigger: Trigger::Schedule,
+                scope: if columns.flag("everyone")? {
+                    RunScope::Everyone
+                } else {
+                    RunScope::Changed
+                },
+                mode: RunMode::Sync,
+                only_user: None,
+            })
+        })
+        .collect()
 }
 
 /// A run that a worker holds now.
@@ -237,6 +307,7 @@ async fn take(
     };
     let mut run = run(&row)?;
     if run.state == RunState::Applying && !taken_over && approval::is_stale(&mut tx, &run).await? {
+        approval::look_again_at_planned(&mut tx, &run).await?;
         run.state = RunState::Planning;
     }
     if run.state == RunState::Planning {

@@ -11,6 +11,10 @@ use crate::{Error, Result, TokenHash, Write, audit, operators};
 /// The most sessions one operator sees in their list.
 const MAX_LISTED: i64 = 100;
 
+/// The most sessions of people who are not signed in: what they typed waits there, and nobody
+/// shall fill the disk with it. The longest unused ones make room.
+const MOST_ANONYMOUS: i64 = 2_000;
+
 /// A session to create or save.
 #[derive(Debug, Clone)]
 pub struct SessionRecord {
@@ -39,6 +43,9 @@ pub struct LiveSession {
 
 /// Creates a session; [`crate::Constraint::SessionId`] when the id is taken.
 pub async fn create(tx: &mut Write, id: &TokenHash, session: &SessionRecord) -> Result<()> {
+    if session.operator_id.is_none() {
+        make_room(tx, MOST_ANONYMOUS).await?;
+    }
     sqlx::query(
         "insert into sessions (id_hash, key, operator_id, address, user_agent, record, created_at,
            seen_at, idle_expires_at, expires_at)
@@ -54,6 +61,19 @@ pub async fn create(tx: &mut Write, id: &TokenHash, session: &SessionRecord) -> 
     .bind(session.seen_at.as_millis())
     .bind(session.idle_expires_at.as_millis())
     .bind(session.expires_at.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends the longest unused sessions without an operator, so that fewer than `most` are left.
+async fn make_room(tx: &mut Write, most: i64) -> Result<()> {
+    sqlx::query(
+        "delete from sessions where operator_id is null and seen_at <= (
+           select s.seen_at from sessions s where s.operator_id is null
+           order by s.seen_at desc limit 1 offset $1)",
+    )
+    .bind(most - 1)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -315,6 +335,22 @@ mod tests {
             tx.commit().await.unwrap();
             assert!(is_live(&store, 1, later.plus_millis(-1)).await);
             assert!(!is_live(&store, 1, later).await);
+        }
+
+        async fn anonymous_sessions_make_room_for_each_other_and_for_nobody_else(store: Store) {
+            add_ada(&store).await;
+            let mut tx = store.write().await.unwrap();
+            for number in 10..14 {
+                let minutes = i64::try_from(number).unwrap() * MINUTE_MS;
+                let seen_at = NOW.plus_millis(minutes);
+                let anonymous = SessionRecord { seen_at, ..session(number, None) };
+                create(&mut tx, &id(number), &anonymous).await.unwrap();
+            }
+            make_room(&mut tx, 2).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(is_live(&store, 1, NOW).await, "Ada is signed in");
+            assert!(is_live(&store, 13, NOW).await, "the newest stays");
+            assert!(!is_live(&store, 12, NOW).await && !is_live(&store, 10, NOW).await);
         }
 
         async fn saving_never_brings_an_ended_session_back(store: Store) {

@@ -125,12 +125,27 @@ impl<'a> Planner<'a> {
         plan
     }
 
+    /// From how many accounts the plan takes something, so far.
+    pub fn removals(&self) -> i64 {
+        self.tally.removals
+    }
+
     /// Counts, limits and hash of everything that was planned.
     pub fn finish(self) -> PlanSummary {
+        self.finish_after(0)
+    }
+
+    /// The same, when earlier runs took something from so many accounts unasked: a limit that
+    /// every small run passes alone would be none.
+    pub fn finish_after(self, earlier: i64) -> PlanSummary {
         let allowed = self.context.policy.limits.allowed(self.context.linked);
         let removals = self.tally.removals;
-        let waits_for = if removals > allowed {
-            Some(WaitsFor::Limit { removals, allowed })
+        let waits_for = if removals > 0 && removals.saturating_add(earlier) > allowed {
+            Some(WaitsFor::Limit {
+                removals,
+                earlier,
+                allowed,
+            })
         } else if self.choices > 0 {
             Some(WaitsFor::Choices {
                 users: self.choices,

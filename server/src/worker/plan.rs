@@ -88,7 +88,14 @@ pub(super) async fn make(
         let mut db = store.read().await?;
         page = plan_inputs::list_next(&mut db, application, scope, Some(after), CHUNK, now).await?;
     }
-    let summary = planner.finish();
+    let earlier = match planner.removals() {
+        0 => 0,
+        _ => {
+            let mut db = store.read().await?;
+            runs::removals::count_unasked(&mut db, run, now).await?
+        }
+    };
+    let summary = planner.finish_after(earlier);
     let preview = (run.mode == RunMode::Preview && to_apply).then_some(WaitsFor::Preview);
     let waits_for = summary.waits_for.or(preview);
     Ok(runs::plan::finish(

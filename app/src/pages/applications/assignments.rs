@@ -421,7 +421,7 @@ fn AssignedBy(by: Option<String>, at: Option<Timestamp>) -> impl IntoView {
         .map(|at| view! { <Time at=at precision=Precision::Day /> });
     view! {
         "Assigned"
-        <small>{by} ", " {at}</small>
+        <small class="nowrap">{by} ", " {at}</small>
     }
 }
 

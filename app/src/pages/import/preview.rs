@@ -110,6 +110,7 @@ fn chips(import: &Import, rows: &Rows, address: &str) -> Vec<Chip> {
 }
 
 fn row(row: ImportRow) -> AnyView {
+    let label = (!row.reasons.is_empty() || !row.changes.is_empty()).then_some("Details");
     let name = if row.display_name.is_empty() {
         row.user_name.clone()
     } else {
@@ -122,7 +123,7 @@ fn row(row: ImportRow) -> AnyView {
                 <Person name=name detail=row.user_name />
             </th>
             <td data-label="What happens">{badge(row.outcome)}</td>
-            <td data-label="Details">{details(row.reasons, row.changes)}</td>
+            <td data-label=label>{details(row.reasons, row.changes)}</td>
         </tr>
     }
     .into_any()

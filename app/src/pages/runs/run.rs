@@ -251,14 +251,16 @@ fn question(waits: WaitsFor) -> AnyView {
             "This is a preview.".to_owned(),
             "Nothing changes in Microsoft 365 until you select Apply.".to_owned(),
         ),
-        WaitsFor::Limit { removals, allowed } => (
+        WaitsFor::Limit {
+            removals,
+            earlier,
+            allowed,
+        } => (
             format!(
                 "This plan takes something away from {}.",
                 accounts(removals)
             ),
-            format!(
-                "That is more than your limit of {allowed}. Look at each of them, then apply or discard the plan."
-            ),
+            over_the_limit(earlier, allowed),
         ),
         WaitsFor::Choices { users } => (
             format!(
@@ -274,6 +276,18 @@ fn question(waits: WaitsFor) -> AnyView {
         ),
     };
     view! { <Notice tone=Tone::Warn title=title>{text}</Notice> }.into_any()
+}
+
+fn over_the_limit(earlier: i64, allowed: i64) -> String {
+    let more = if earlier == 0 {
+        format!("That is more than your limit of {allowed}.")
+    } else {
+        format!(
+            "With {} of the last 24 hours and of plans that wait, that is more than your limit of {allowed}.",
+            accounts(earlier)
+        )
+    };
+    format!("{more} Look at each of them, then apply or discard the plan.")
 }
 
 fn accounts(number: i64) -> String {

@@ -5,7 +5,7 @@ use signpost_model::run::{Run, RunMode, RunScope, RunState, Trigger};
 use signpost_model::{Author, Random, RunId, Timestamp, UserId};
 
 use super::{NewRun, Queued, lock, plan, queue, subject};
-use crate::rows::{TableRow, json_keys};
+use crate::rows::TableRow;
 use crate::{Error, Result, Write, audit, provisioning};
 
 /// What came of the wish to apply a plan.
@@ -198,22 +198,7 @@ pub async fn plan_again(
     now: Timestamp,
 ) -> Result<Queued> {
     let run = lock(tx, id).await?;
-    let rows = sqlx::query("select user_id from plan_users where run_id = $1")
-        .bind(id.to_string())
-        .fetch_all(&mut **tx)
-        .await?;
-    let users = rows
-        .iter()
-        .map(|row| TableRow::new("plan_users", row).text("user_id"))
-        .collect::<Result<Vec<_>>>()?;
-    sqlx::query(
-        "update provisioning set revision = revision + 1
-         where application_id = $1 and user_id in (select key from json_each(json($2)))",
-    )
-    .bind(run.application_id.to_string())
-    .bind(json_keys(users))
-    .execute(&mut **tx)
-    .await?;
+    look_again_at_planned(tx, &run).await?;
     discard(tx, id, by, now).await?;
     let new = NewRun {
         application_id: run.application_id,
@@ -223,4 +208,19 @@ pub async fn plan_again(
         only_user: run.only_user,
     };
     queue(tx, random, &new, by, now).await
+}
+
+/// Marks everyone in a plan that is thrown away to be looked at again: while it waited they counted
+/// as settled, and a run over changes would pass them by.
+pub(crate) async fn look_again_at_planned(tx: &mut Write, run: &Run) -> Result<()> {
+    let rows = sqlx::query("select user_id from plan_users where run_id = $1")
+        .bind(run.id.to_string())
+        .fetch_all(&mut **tx)
+        .await?;
+    let users = rows
+        .iter()
+        .map(|row| TableRow::new("plan_users", row).parsed("user_id"))
+        .collect::<Result<Vec<UserId>>>()?;
+    provisioning::bump(tx, run.application_id, &users).await?;
+    Ok(())
 }

@@ -4,8 +4,10 @@ use signpost_model::observation::Observation;
 use signpost_model::plan::{Action, ActionKind, Blocker, LinkMethod};
 use signpost_model::provisioning::{Link, Owned, OwnedKind};
 use signpost_model::run::{
-    ActionFailure, FailureKind, Outcome, Run, RunFailure, RunScope, RunState, SkipReason, WaitsFor,
+    ActionFailure, FailureKind, Outcome, Run, RunFailure, RunScope, RunState, SkipReason, Trigger,
+    WaitsFor,
 };
+use signpost_model::time::HOUR_MS;
 use signpost_model::{ApplicationId, ConnectionState, ProvisioningState, Timestamp};
 
 use super::actions::{ActionFilter, ActionState};
@@ -340,7 +342,7 @@ both_engines! {
         add_users(&store, 1, &["Ada"]).await;
         let application = add_connected(&store).await;
         let run = start(&store, application.id, RunScope::Everyone).await;
-        let waits = Some(WaitsFor::Limit { removals: 9, allowed: 5 });
+        let waits = Some(WaitsFor::Limit { removals: 9, earlier: 0, allowed: 5 });
         let waiting = make_plan(&store, &application, &run.lease, waits.clone()).await;
         assert_eq!(waiting.state, RunState::AwaitingApproval);
         assert_eq!(waiting.waits_for, waits);
@@ -380,6 +382,22 @@ both_engines! {
         assert_eq!(find(&store, again.run.id).await.tally.actions, 0);
     }
 
+    async fn nobody_of_an_approved_plan_that_grew_old_is_forgotten(store: Store) {
+        add_users(&store, 1, &["Ada", "Bob"]).await;
+        let application = add_connected(&store).await;
+        let run = start(&store, application.id, RunScope::Changed).await;
+        let waits = Some(WaitsFor::Choices { users: 1 });
+        make_plan(&store, &application, &run.lease, waits).await;
+        assert_eq!(dirty(&store, application.id).await, []);
+        assert_eq!(approve_run(&store, run.run.id, "hash").await, Approval::Approved);
+        let mut tx = store.write().await.unwrap();
+        provisioning::touch_users(&mut tx, &[user(1)]).await.unwrap();
+        tx.commit().await.unwrap();
+        let again = claim(&store, "worker", NOW).await.unwrap();
+        assert_eq!(again.run.state, RunState::Planning);
+        assert_eq!(dirty(&store, application.id).await, [user(1), user(2)]);
+    }
+
     async fn nothing_starts_by_itself_before_the_first_sync(store: Store) {
         add_users(&store, 1, &["Ada"]).await;
         let application = add_connected(&store).await;
@@ -414,13 +432,57 @@ both_engines! {
         assert_eq!(due(&store, later).await.len(), 1);
     }
 
+    async fn what_small_runs_took_unasked_adds_up_until_somebody_is_asked(store: Store) {
+        add_users(&store, 1, &["Ada", "Bob"]).await;
+        let application = add_connected(&store).await;
+        let first = start(&store, application.id, RunScope::Changed).await;
+        make_plan(&store, &application, &first.lease, None).await;
+        let done = [applied(1, Vec::new()), applied(2, Vec::new())];
+        record(&store, &first.lease, &done, NOW).await.unwrap();
+        runs::finish(&store, &first.lease, &RunEnd::Done, NOW).await.unwrap();
+        let second = start(&store, application.id, RunScope::Changed).await;
+        let lately = async |run: &Run, now| {
+            let mut db = store.read().await.unwrap();
+            runs::removals::count_unasked(&mut db, run, now).await.unwrap()
+        };
+        assert_eq!(lately(&second.run, NOW).await, 2);
+        assert_eq!(lately(&second.run, NOW.plus_days(1)).await, 0);
+        let waits = Some(WaitsFor::Limit { removals: 2, earlier: 2, allowed: 3 });
+        make_plan(&store, &application, &second.lease, waits).await;
+        let third = start(&store, application.id, RunScope::Changed).await;
+        assert_eq!(lately(&third.run, NOW.plus_days(1)).await, 2, "those that wait count");
+        let everyone = Run { scope: RunScope::Everyone, ..third.run.clone() };
+        assert_eq!(lately(&everyone, NOW.plus_days(1)).await, 0, "it replaces the one that waits");
+        assert_eq!(approve_run(&store, second.run.id, "hash").await, Approval::Approved);
+        assert_eq!(lately(&third.run, NOW).await, 0);
+    }
+
+    async fn a_quiet_application_is_looked_at_every_hour_and_in_full_every_day(store: Store) {
+        let (application, _) = synced(&store).await;
+        let hour = NOW.plus_millis(HOUR_MS);
+        assert_eq!(due(&store, hour.plus_millis(-1)).await, []);
+        let queued = due(&store, hour).await;
+        assert_eq!(queued.len(), 1);
+        assert_eq!((queued[0].trigger, queued[0].scope), (Trigger::Schedule, RunScope::Changed));
+        assert_eq!(due(&store, hour).await, []);
+        let run = claim(&store, "worker", hour).await.unwrap();
+        runs::finish(&store, &run.lease, &RunEnd::Done, hour).await.unwrap();
+        assert_eq!(due(&store, hour).await, []);
+        let queued = due(&store, NOW.plus_days(1)).await;
+        assert_eq!(queued[0].scope, RunScope::Everyone);
+        let run = claim(&store, "worker", NOW.plus_days(1)).await.unwrap();
+        assert_eq!(run.run.application_id, application.id);
+        runs::finish(&store, &run.lease, &RunEnd::Done, NOW.plus_days(1)).await.unwrap();
+        assert_eq!(due(&store, NOW.plus_days(1)).await, []);
+    }
+
     async fn a_plan_that_waits_does_not_start_again_by_itself(store: Store) {
         let (application, _) = synced(&store).await;
         let mut tx = store.write().await.unwrap();
         provisioning::touch_users(&mut tx, &[user(1)]).await.unwrap();
         tx.commit().await.unwrap();
         let run = start(&store, application.id, RunScope::Changed).await;
-        let waits = Some(WaitsFor::Limit { removals: 9, allowed: 5 });
+        let waits = Some(WaitsFor::Limit { removals: 9, earlier: 0, allowed: 5 });
         make_plan(&store, &application, &run.lease, waits).await;
         assert_eq!(dirty(&store, application.id).await, []);
         assert_eq!(due(&store, NOW).await, []);

@@ -563,6 +563,28 @@ fn more_removals_than_the_limit_wait_for_a_person() {
         world.plan().summary.waits_for,
         Some(WaitsFor::Limit {
             removals: 6,
+            earlier: 0,
+            allowed: 5
+        })
+    );
+}
+
+#[test]
+fn many_small_runs_together_do_not_pass_the_limit() {
+    let mut world = World::contoso();
+    for number in 1..=2 {
+        world.add(user(number, &format!("Person{number}"), "Test"));
+    }
+    let plan = world.plan();
+    world.apply(&plan, usize::MAX);
+    assert_eq!(world.waits_after(100), None, "nothing is taken away");
+    world.person(1).in_scope = false;
+    assert_eq!(world.waits_after(4), None);
+    assert_eq!(
+        world.waits_after(5),
+        Some(WaitsFor::Limit {
+            removals: 1,
+            earlier: 5,
             allowed: 5
         })
     );

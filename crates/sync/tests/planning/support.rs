@@ -9,10 +9,12 @@ use signpost_model::plan::{
     Action, Disposition, LinkMethod, ObjectId, PlannedAction, TargetAttribute, UserPlan,
 };
 use signpost_model::provisioning::{Decision, Link, ManagerInput, Provisioning};
+use signpost_model::run::WaitsFor;
 use signpost_model::{
     ApplicationId, GrantId, GroupId, KnownAccount, Observation, ObservedLicense, PlanInput, Policy,
     Profile, Timestamp, User, UserId,
 };
+use signpost_sync::planner::Planner;
 use signpost_sync::{AccountRecord, Context, Ledger, Mapping, Plan, Resolved, TenantFacts, plan};
 
 pub(crate) const E3: &str = "sku-e3";
@@ -284,6 +286,23 @@ impl World {
                 linked: self.linked(),
             },
         )
+    }
+
+    /// What a run waits for when earlier ones took something from so many accounts unasked.
+    pub(crate) fn waits_after(&self, earlier: i64) -> Option<WaitsFor> {
+        let mapping = Mapping::default();
+        let mut planner = Planner::new(Context {
+            facts: &self.facts,
+            policy: &self.policy,
+            mapping: &mapping,
+            grants: &self.grants,
+            now: self.now,
+            linked: self.linked(),
+        });
+        for input in self.inputs() {
+            planner.user(&input, &[]);
+        }
+        planner.finish_after(earlier).waits_for
     }
 
     /// Carries out the first `steps` actions of a plan, and all that is noted without one.
