@@ -20,6 +20,9 @@ pub enum PortalError {
     /// The request is not one that our pages send.
     #[error("bad request")]
     BadRequest,
+    /// More was sent than is taken.
+    #[error("too large")]
+    TooLarge,
     /// The form was made for an older version, or in another session.
     #[error("stale form")]
     Stale,
@@ -39,6 +42,7 @@ impl PortalError {
             Self::Forbidden { .. } => http::StatusCode::FORBIDDEN,
             Self::NotFound => http::StatusCode::NOT_FOUND,
             Self::BadRequest => http::StatusCode::BAD_REQUEST,
+            Self::TooLarge => http::StatusCode::PAYLOAD_TOO_LARGE,
             Self::Stale => http::StatusCode::CONFLICT,
             Self::Busy => http::StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal { .. } => http::StatusCode::INTERNAL_SERVER_ERROR,

@@ -36,6 +36,9 @@ use crate::error_page;
 /// The largest form that is read: our largest has a few hundred check boxes.
 const MOST_FORM_BYTES: usize = 512 * 1024;
 
+/// The only server function that takes a file.
+const TAKES_FILES: &str = "/api/import/check";
+
 /// What the gate needs to know.
 #[derive(Debug, Clone)]
 pub struct Gate {
@@ -191,7 +194,7 @@ async fn own_post(
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
-    if content_type.starts_with("multipart/form-data") {
+    if content_type.starts_with("multipart/form-data") && request.uri.path() == TAKES_FILES {
         // Files are streamed: the server function that takes them checks the token itself,
         // as the first part of the body.
         if multer::parse_boundary(content_type).is_err() {
@@ -206,14 +209,15 @@ async fn own_post(
     let bytes = Limited::new(unread, MOST_FORM_BYTES)
         .collect()
         .await
-        .map_err(|_| PortalError::BadRequest)?
+        .map_err(|_| PortalError::TooLarge)?
         .to_bytes();
     let pairs: Vec<(String, String)> = form_urlencoded::parse(&bytes).into_owned().collect();
     if inner.operator.is_some() {
-        let token = pairs
-            .iter()
-            .find(|(key, _)| key == "csrf")
-            .map_or("", |(_, value)| value);
+        let mut tokens = pairs.iter().filter(|(key, _)| key == "csrf");
+        let token = match (tokens.next(), tokens.next()) {
+            (Some((_, token)), None) => token.as_str(),
+            _ => "",
+        };
         if inner.csrf.is_empty() || !bool::from(token.as_bytes().ct_eq(inner.csrf.as_bytes())) {
             let posted = Posted(Arc::new(pairs));
             return Err(refilled(session, &request.headers, &posted).await);
@@ -234,6 +238,13 @@ fn arguments(pairs: &[(String, String)]) -> String {
 }
 
 fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    // Which of two would count? A browser sends each once.
+    let doubled = ["sec-fetch-site", ORIGIN.as_str(), "host"]
+        .iter()
+        .any(|name| headers.get_all(*name).iter().count() > 1);
+    if doubled {
+        return false;
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text(ORIGIN.as_str())) {
         (Some(site), _) if site != "same-origin" => false,

@@ -6,11 +6,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod applications;
 mod assets;
+mod audit_log;
+mod commands;
+mod cross_site;
 mod imports;
+mod operators;
 mod people;
 mod second_factor;
+mod secrets;
 mod sessions;
 mod signing_in;
 mod syncing;

@@ -8,7 +8,9 @@ use signpost_store::audit;
 use signpost_store::settings::{self, Setting};
 
 use super::SettingsHeader;
-use crate::components::{Badge, Button, Card, Form, Look, RadioCard, RadioGroup, Tone};
+use crate::components::{
+    Badge, Button, Card, ErrorSummary, Form, Look, RadioCard, RadioGroup, Tone,
+};
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, internal, respond};
 use crate::passwords;
@@ -50,10 +52,12 @@ pub fn Security() -> impl IntoView {
         require(Role::Auditor)?;
         let portal = portal()?;
         let from = second_factor_from(&portal).await?;
-        let may_change = visit().may(Role::Owner);
+        let visit = visit();
+        let may_change = visit.may(Role::Owner);
         Ok(view! {
             <Page title="Security" section=Section::Settings>
                 <SettingsHeader current=urls::SECURITY />
+                <ErrorSummary errors=visit.form_state().problems() />
                 <SecondFactorCard from=from may_change=may_change />
                 <RulesCard />
             </Page>
