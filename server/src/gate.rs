@@ -147,6 +147,10 @@ async fn admit(
             }
         },
     }
+    if route == TAKES_FILES && !is_multipart(&request.headers) {
+        // The framework's reader of files stops the whole request at what it cannot read.
+        return Err(PortalError::BadRequest.into());
+    }
     if request.method == Method::GET {
         inner.organisation = organisation(&gate.portal).await?;
         take_flash(session, inner).await;
@@ -235,6 +239,20 @@ fn arguments(pairs: &[(String, String)]) -> String {
     let mut body = form_urlencoded::Serializer::new(String::new());
     body.extend_pairs(pairs.iter().filter(|(key, _)| seen.insert(key)));
     body.finish()
+}
+
+/// A body in parts, with a mark between them as browsers make it.
+fn is_multipart(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|kind| kind.strip_prefix("multipart/form-data; boundary="))
+        .is_some_and(|mark| {
+            (1..=70).contains(&mark.len())
+                && mark
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        })
 }
 
 fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {

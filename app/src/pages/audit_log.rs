@@ -129,8 +129,10 @@ pub fn AuditLog() -> impl IntoView {
             <Page title="Audit log" section=Section::AuditLog>
                 <PageHeader title="Audit log" />
                 <Notices />
-                <Filters query=query.clone() actors=actors />
-                <Events events=events query=query />
+                <Card id="events" title="Events" hint="Newest first.".to_owned()>
+                    <Filters query=query.clone() actors=actors />
+                    <Events events=events query=query />
+                </Card>
                 <Chain may_check=visit.may(Role::Administrator) />
             </Page>
         }
@@ -164,8 +166,10 @@ fn Filters(query: Query, actors: Vec<Operator>) -> impl IntoView {
 fn Day(name: &'static str, label: &'static str, value: String) -> impl IntoView {
     let id = format!("filter-{name}");
     view! {
-        <label for=id.clone()>{label}</label>
-        <input class="input" id=id name=name type="date" value=value />
+        <span class="row">
+            <label for=id.clone()>{label}</label>
+            <input class="input" id=id name=name type="date" value=value />
+        </span>
     }
     .into_any()
 }
@@ -204,12 +208,12 @@ fn Events(events: StoredPage<AuditEvent>, query: Query) -> impl IntoView {
         Column::new("From"),
     ];
     view! {
-        <Card id="events" title="Events" hint="Newest first.".to_owned()>
-            <DataTable caption="Events" columns=columns narrow=Narrow::Stacks>
-                {rows}
-            </DataTable>
+        <DataTable caption="Events" columns=columns narrow=Narrow::Stacks>
+            {rows}
+        </DataTable>
+        <footer class="card__foot">
             <Pager summary=summary pages=pages />
-        </Card>
+        </footer>
     }
     .into_any()
 }
@@ -236,7 +240,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
             <td data-label="What">{words::action(&event.action)} {details}</td>
             <td data-label="On what">{subject}</td>
             <td data-label="Who">{event.actor_name}</td>
-            <td data-label="From" class="mono">{event.address}</td>
+            <td data-label="From" class="mono">{event.address.unwrap_or_else(|| "This server".to_owned())}</td>
         </tr>
     }
     .into_any()
