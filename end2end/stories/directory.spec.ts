@@ -97,7 +97,7 @@ test.describe("importing", () => {
     await expect(rows.getByRole("row", { name: /^5 / })).toContainText("Refused");
     await audit(page);
     await operator.press("Import users");
-    await expect(operator.status("Imported: 1 added")).toBeVisible({ timeout: 60_000 });
+    await expect(operator.status("Imported: 1 user added")).toBeVisible({ timeout: 60_000 });
     await audit(page);
   });
 
@@ -116,6 +116,6 @@ test.describe("importing", () => {
       timeout: 60_000,
     });
     await operator.press("Import users");
-    await expect(operator.status("Imported: 1 added")).toBeVisible({ timeout: 60_000 });
+    await expect(operator.status("Imported: 1 user added")).toBeVisible({ timeout: 60_000 });
   });
 });
