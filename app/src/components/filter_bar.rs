@@ -42,7 +42,7 @@ pub fn FilterBar(
                 />
             </div>
             {children.map(|children| children())}
-            <Button>"Apply"</Button>
+            <Button>"Filter"</Button>
             {clear.map(|href| view! { <LinkButton href=href look=Look::Quiet>"Clear"</LinkButton> })}
         </form>
     }
