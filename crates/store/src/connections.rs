@@ -163,6 +163,9 @@ async fn forget_tenant(tx: &mut Write, application: ApplicationId) -> Result<()>
         "update connections set delta_link_sealed = null, full_read_at = null
          where application_id = $1",
         "update applications set first_synced_at = null where id = $1",
+        // It still works on the old tenant, and would note its accounts as those of the new one.
+        "update runs set cancel_requested = 1
+         where application_id = $1 and state in ('planning', 'applying')",
     ] {
         sqlx::query(sql)
             .bind(application.to_string())
@@ -323,6 +326,14 @@ mod tests {
             assert_eq!(listed[0].first_synced_at, None);
             drop(db);
             assert_eq!(inputs(&store, &application).await[0].link, None);
+        }
+
+        async fn a_run_on_the_old_tenant_is_stopped(store: Store) {
+            let application = add_connected(&store).await;
+            let run = start(&store, application.id, RunScope::Everyone).await;
+            connect(&store, &application, "33333333-3333-3333-3333-333333333333").await;
+            let held = crate::runs::lease::heartbeat(&store, &run.lease, NOW).await.unwrap();
+            assert!(held.cancel_requested);
         }
 
         async fn an_application_without_settings_has_no_connection(store: Store) {
