@@ -266,7 +266,7 @@ pub async fn finish(
 }
 
 /// What is not settled yet waits for a person: it does not start again by itself, unless
-/// something happens to the user.
+/// something happens to the user. A preview that nobody applied holds nothing back.
 pub(crate) async fn hold_back(tx: &mut Write, run: RunId) -> Result<()> {
     sqlx::query(
         "update provisioning set settled_revision = p.revision, due_at = null,
@@ -274,6 +274,7 @@ pub(crate) async fn hold_back(tx: &mut Write, run: RunId) -> Result<()> {
                         else provisioning.state end
          from plan_users p join runs r on r.id = p.run_id
          where p.run_id = $1 and p.settled = 0
+           and (r.mode = 'sync' or r.approved_at is not null)
            and provisioning.application_id = r.application_id
            and provisioning.user_id = p.user_id",
     )

@@ -4,8 +4,8 @@ use signpost_model::observation::Observation;
 use signpost_model::plan::{Action, ActionKind, Blocker, LinkMethod};
 use signpost_model::provisioning::{Link, Owned, OwnedKind};
 use signpost_model::run::{
-    ActionFailure, FailureKind, Outcome, Run, RunFailure, RunScope, RunState, SkipReason, Trigger,
-    WaitsFor,
+    ActionFailure, FailureKind, Outcome, Run, RunFailure, RunMode, RunScope, RunState, SkipReason,
+    Trigger, WaitsFor,
 };
 use signpost_model::time::HOUR_MS;
 use signpost_model::{ApplicationId, ConnectionState, ProvisioningState, Timestamp};
@@ -474,6 +474,27 @@ both_engines! {
         assert_eq!(run.run.application_id, application.id);
         runs::finish(&store, &run.lease, &RunEnd::Done, NOW.plus_days(1)).await.unwrap();
         assert_eq!(due(&store, NOW.plus_days(1)).await, []);
+    }
+
+    async fn a_preview_that_is_cancelled_leaves_what_changed_to_be_synced(store: Store) {
+        let (application, _) = synced(&store).await;
+        let preview = runs::NewRun {
+            application_id: application.id,
+            trigger: Trigger::Operator,
+            scope: RunScope::Everyone,
+            mode: RunMode::Preview,
+            only_user: None,
+        };
+        let mut tx = store.write().await.unwrap();
+        provisioning::touch_users(&mut tx, &[user(1)]).await.unwrap();
+        runs::queue(&mut tx, &random(), &preview, &alice(), NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        let run = claim(&store, "worker", NOW).await.unwrap();
+        let input = &inputs(&store, &application).await[0];
+        let plan = planned(input, vec![Action::BlockSignIn]);
+        runs::plan::write(&store, &run.lease, &[plan], NOW).await.unwrap();
+        runs::finish(&store, &run.lease, &RunEnd::Cancelled, NOW).await.unwrap();
+        assert_eq!(dirty(&store, application.id).await, [user(1)]);
     }
 
     async fn a_plan_that_waits_does_not_start_again_by_itself(store: Store) {
