@@ -76,7 +76,8 @@ async fn main() {
     }
     let page = report.finish();
     println!("\n{page}");
-    if everything && scale.large == FULL.large {
+    // Without optimisation the numbers mean nothing.
+    if everything && scale.large == FULL.large && !cfg!(debug_assertions) {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md");
         std::fs::write(file, page).unwrap();
         eprintln!("BENCHMARKS.md is written");
