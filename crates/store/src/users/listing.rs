@@ -203,8 +203,9 @@ pub async fn list_departments(connection: &mut AnyConnection) -> Result<Vec<Stri
            select (select min(u.department_folded) from users u
                    where u.department_folded > n.folded and u.deleted_at is null)
            from names n where n.folded is not null)
-         select (select min(u.department) from users u
-                 where u.department_folded = n.folded and u.deleted_at is null) as name
+         select (select u.department from users u
+                 where u.department_folded = n.folded and u.deleted_at is null
+                 order by u.id limit 1) as name
          from names n where n.folded is not null limit 500",
     )
     .fetch_all(connection)
