@@ -2,7 +2,7 @@
 import { audit, expect, test } from "../fixtures";
 
 test.describe("a new application", () => {
-  test("chooses people by a rule that shows whom it matches", async ({ operator, page }) => {
+  test("chooses people by a rule that shows whom it matches", { tag: "@open" }, async ({ operator, page }) => {
     await page.goto("/applications/new");
     await operator.press("Next");
     await expect(operator.field("Application name")).toHaveAccessibleDescription(/Enter a name/);
@@ -34,7 +34,7 @@ test.describe("a new application", () => {
 test.describe("connected", () => {
   test.use({ stage: "connected" });
 
-  test("a mapping shows its result before it is saved", async ({ operator, page }) => {
+  test("a mapping shows its result before it is saved", { tag: "@open" }, async ({ operator, page }) => {
     await operator.openProvisioning();
     await page.getByRole("link", { name: "Attribute mapping" }).click();
     await operator.field("Show results for").fill("ada.kaya@contoso.example");
@@ -80,7 +80,7 @@ test.describe("connected", () => {
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("contoso.example");
   });
 
-  test("the actions that were chosen stay chosen", async ({ operator, page }) => {
+  test("the actions that were chosen stay chosen", { tag: "@open" }, async ({ operator, page }) => {
     await operator.openProvisioning();
     const deletion = operator.actions().getByRole("switch", { name: "Delete the account after removal" });
     await deletion.check();

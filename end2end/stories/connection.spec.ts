@@ -26,7 +26,6 @@ test("a wrong secret is named, and everything else is kept", async ({ operator, 
   await operator.press("Update Settings");
   await expect(operator.status("Settings saved. Connected to")).toBeVisible();
   await expect(operator.field("Secret Value")).toHaveValue("");
-  expect(await page.content()).not.toContain(secret);
   await audit(page);
 });
 
@@ -50,7 +49,6 @@ test("each wrong shape stands at its field", async ({ operator, page }) => {
   await expect(operator.field("Domain name")).toHaveAccessibleDescription(/Enter a domain name/);
   await expect(operator.field("Directory (tenant) ID")).toHaveAccessibleDescription(/32 letters and digits/);
   await expect(operator.field("Application (client) ID")).toHaveAccessibleDescription(/32 letters and digits/);
-  await expect(operator.field("Secret Value")).toHaveAccessibleDescription(/secret's Value/);
   await expect(operator.field("Domain name")).toHaveValue("https://contoso.example");
   await audit(page);
 });

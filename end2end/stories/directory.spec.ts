@@ -58,12 +58,12 @@ test.describe("with 200 people", () => {
     await operator.field("User name").fill("not an address");
     await operator.field("Given name").fill("Erin");
     await operator.field("Surname").fill("Vale");
-    await operator.field("Usage location").fill("Atlantis");
+    await operator.field("Usage location").fill("Q1");
     await operator.press("Add user");
     await expect(operator.field("User name")).toHaveAttribute("aria-invalid", "true");
     await expect(operator.field("Usage location")).toHaveAttribute("aria-invalid", "true");
     await expect(operator.field("Given name")).toHaveValue("Erin");
-    await expect(operator.field("Usage location")).toHaveValue("Atlantis");
+    await expect(operator.field("Usage location")).toHaveValue("Q1");
     await audit(page);
   });
 

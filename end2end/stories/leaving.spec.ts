@@ -13,7 +13,7 @@ test.beforeEach(async ({ operator }) => {
   await expect(operator.status("Settings saved")).toBeVisible();
 });
 
-test("unassigned people lose sign-in and license, and get both back", async ({ operator, page, practice }) => {
+test("unassigned people lose sign-in and license, and get both back", { tag: "@open" }, async ({ operator, page, practice }) => {
   test.setTimeout(180_000);
   await operator.tab("Assignments");
   await operator.search("Search users and groups", "Ada Kaya");
@@ -27,7 +27,7 @@ test("unassigned people lose sign-in and license, and get both back", async ({ o
   await expect.poll(async () => (await account())?.assignedLicenses.length, { timeout: 30_000 }).toBe(1);
 });
 
-test("many removals at once wait for an answer", async ({ operator, page, practice }) => {
+test("many removals at once wait for an answer", { tag: "@open" }, async ({ operator, page, practice }) => {
   test.setTimeout(180_000);
   await operator.tab("Assignments");
   const before = (await practice.accounts()).filter((account) => account.accountEnabled).length;

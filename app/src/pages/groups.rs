@@ -90,6 +90,7 @@ fn List(query: Query, filter: GroupFilter, found: ListPage<Group>, total: Total)
     if !filtered && found.items.is_empty() && found.previous.is_none() {
         return view! {
             <section class="card" aria-label="Groups">
+                <h2 class="hidden-words">"Groups"</h2>
                 <EmptyState
                     icon=Icon::Blocks
                     title="No groups yet"
@@ -110,6 +111,7 @@ fn List(query: Query, filter: GroupFilter, found: ListPage<Group>, total: Total)
     let state = query.get("state").to_owned();
     view! {
         <section class="card" aria-label="Groups">
+            <h2 class="hidden-words">"Groups"</h2>
             <FilterBar
                 label="Groups"
                 action=urls::GROUPS

@@ -108,6 +108,7 @@ fn List(
     let words = summary(found.items.len(), total, "user", "users");
     view! {
         <section class="card" aria-label="Users">
+            <h2 class="hidden-words">"Users"</h2>
             <Filters query=query.clone() filtered=filtered more=more />
             <UserTable query=query state=filter.state order=order items=found.items />
             <footer class="card__foot">
@@ -123,6 +124,7 @@ fn NobodyYet() -> impl IntoView {
     let may_write = visit().may(Role::Administrator);
     view! {
         <section class="card" aria-label="Users">
+            <h2 class="hidden-words">"Users"</h2>
             <EmptyState
                 icon=Icon::UsersRound
                 title="No users yet"

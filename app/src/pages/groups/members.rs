@@ -51,6 +51,7 @@ pub(super) fn Members(
     };
     view! {
         <section class="card" aria-label="Members">
+            <h2 class="hidden-words">"Members"</h2>
             <FilterBar
                 label="Members"
                 action=address.clone()
@@ -193,6 +194,7 @@ fn Candidates(query: Query, id: GroupId, found: ListPage<UserListItem>) -> impl 
     };
     view! {
         <section class="card" aria-label="Users">
+            <h2 class="hidden-words">"Users"</h2>
             <FilterBar
                 label="Users"
                 action=address.clone()

@@ -55,6 +55,7 @@ pub(super) fn Preview(import: Import, rows: Rows, file_is_kept: bool) -> impl In
     };
     view! {
         <section class="card" aria-label="Rows">
+            <h2 class="hidden-words">"Rows"</h2>
             <Chips label="Kinds of rows" chips=chips>{download}</Chips>
             {body}
             <footer class="card__foot">

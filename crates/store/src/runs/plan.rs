@@ -104,7 +104,7 @@ pub async fn write(
     )
     .bind(number(|_| true))
     .bind(number(|plan| plan.disposition == Disposition::InSync))
-    .bind(number(|plan| plan.disposition == Disposition::Blocked))
+    .bind(number(|plan| !plan.blockers.is_empty()))
     .bind(actions)
     .bind(number(UserPlan::takes_something))
     .bind(lease.run_id.to_string())
