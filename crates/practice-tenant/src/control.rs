@@ -26,6 +26,7 @@ type Practice = State<Arc<PracticeTenant>>;
 /// Everything under `/_practice`.
 pub(crate) fn router() -> Router<Arc<PracticeTenant>> {
     pages::router()
+        .merge(crate::sign_in::router())
         .route("/credentials", get(credentials))
         .route("/calls", get(calls))
         .route("/reset", post(reset))
@@ -110,7 +111,7 @@ async fn credentials(State(practice): Practice, headers: HeaderMap) -> Response 
     ok(&json!({
         "tenant_id": tenant.id, "client_id": good.map(|good| good.app_id),
         "secret": good.and_then(|good| good.secrets.first()).map(|secret| &secret.value),
-        "domains": tenant.domains.iter().map(crate::domains::Domain::json).collect::<Vec<_>>(), "graph": base, "authority": base,
+        "domains": tenant.domains.iter().map(|domain| tenant.domain_json(domain)).collect::<Vec<_>>(), "graph": base, "authority": base,
         "throttle": practice.throttle().key(),
         "applications": tenant.registrations.iter().map(application).collect::<Vec<_>>(),
     }))

@@ -16,6 +16,9 @@ pub(crate) struct Domain {
     pub(crate) verified: bool,
     pub(crate) default: bool,
     pub(crate) initial: bool,
+    /// A subdomain that was made a root of its own.
+    #[serde(default)]
+    pub(crate) promoted: bool,
     /// Set while the domain is federated. `Unreadable` is the trap of a post without certificate.
     pub(crate) federation: Option<Federation>,
 }
@@ -33,27 +36,53 @@ impl Domain {
             verified: true,
             default: false,
             initial: false,
+            promoted: false,
             federation: None,
         }
     }
 
-    pub(crate) fn authentication_type(&self) -> &'static str {
-        if self.federation.is_some() {
+    fn is_below(&self, other: &Self) -> bool {
+        self.name
+            .strip_suffix(&other.name)
+            .is_some_and(|rest| rest.ends_with('.'))
+    }
+}
+
+impl Tenant {
+    /// The domain whose way of signing in holds for this one: subdomains follow their root.
+    pub(crate) fn root_of<'a>(&'a self, domain: &'a Domain) -> &'a Domain {
+        if domain.promoted {
+            return domain;
+        }
+        self.domains
+            .iter()
+            .filter(|other| other.verified && domain.is_below(other))
+            .max_by_key(|other| other.name.len())
+            .map_or(domain, |parent| self.root_of(parent))
+    }
+
+    fn is_root(&self, domain: &Domain) -> bool {
+        self.root_of(domain).name == domain.name
+    }
+
+    pub(crate) fn authentication_type(&self, domain: &Domain) -> &'static str {
+        if self.root_of(domain).federation.is_some() {
             "Federated"
         } else {
             "Managed"
         }
     }
 
-    pub(crate) fn json(&self) -> Value {
-        let services: &[&str] = if self.verified {
+    /// The domain as Graph shows it.
+    pub(crate) fn domain_json(&self, domain: &Domain) -> Value {
+        let services: &[&str] = if domain.verified {
             &["Email", "OfficeCommunicationsOnline"]
         } else {
             &[]
         };
         json!({
-            "id": self.name, "authenticationType": self.authentication_type(), "availabilityStatus": null, "isAdminManaged": true,
-            "isDefault": self.default, "isInitial": self.initial, "isRoot": true, "isVerified": self.verified, "supportedServices": services,
+            "id": domain.name, "authenticationType": self.authentication_type(domain), "availabilityStatus": null, "isAdminManaged": true,
+            "isDefault": domain.default, "isInitial": domain.initial, "isRoot": self.is_root(domain), "isVerified": domain.verified, "supportedServices": services,
             "passwordValidityPeriodInDays": 2_147_483_647, "passwordNotificationWindowInDays": 14, "manufacturer": null, "model": null, "state": null,
         })
     }
@@ -81,7 +110,7 @@ fn organization(tenant: &Tenant) -> Value {
     let verified = tenant.domains.iter().filter(|domain| domain.verified).map(|domain| {
         json!({
             "name": domain.name, "capabilities": "Email, OfficeCommunicationsOnline", "isDefault": domain.default,
-            "isInitial": domain.initial, "type": domain.authentication_type(),
+            "isInitial": domain.initial, "type": tenant.authentication_type(domain),
         })
     });
     json!({
@@ -108,7 +137,11 @@ pub(crate) fn list(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     crate::objects::page(
         call,
         "domains",
-        tenant.domains.iter().map(Domain::json).collect(),
+        tenant
+            .domains
+            .iter()
+            .map(|domain| tenant.domain_json(domain))
+            .collect(),
     )
 }
 
@@ -118,7 +151,7 @@ pub(crate) fn read(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     Ok(crate::objects::one(
         call,
         "domains/$entity",
-        tenant.domains[at].json(),
+        tenant.domain_json(&tenant.domains[at]),
     ))
 }
 
@@ -145,7 +178,11 @@ pub(crate) fn create(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
         verified: false,
         ..Domain::new(&name)
     });
-    let created = tenant.domains.last().map(Domain::json).unwrap_or_default();
+    let created = tenant
+        .domains
+        .last()
+        .map(|domain| tenant.domain_json(domain))
+        .unwrap_or_default();
     let answer = crate::objects::one(call, "domains/$entity", created);
     Ok(Answer {
         status: 201,
@@ -165,7 +202,6 @@ pub(crate) fn update(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     }
     let mut effect = Effect::Unchanged;
     for (name, value) in body.iter().filter(|(name, _)| !name.starts_with('@')) {
-        let domain = &mut tenant.domains[at];
         match (name.as_str(), value) {
             ("authenticationType", Value::String(kind)) if kind.eq_ignore_ascii_case("Managed") => {
                 if !call.access.has_any(&[
@@ -174,7 +210,10 @@ pub(crate) fn update(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
                 ]) {
                     return Err(Refusal::denied());
                 }
-                if domain.federation.take().is_some() {
+                if !tenant.is_root(&tenant.domains[at]) {
+                    return Err(follows_its_root());
+                }
+                if tenant.domains[at].federation.take().is_some() {
                     effect = Effect::Changed;
                 }
             }
@@ -184,12 +223,12 @@ pub(crate) fn update(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
                 ));
             }
             ("isDefault", Value::Bool(true)) => {
-                if domain.federation.is_some() {
+                if tenant.authentication_type(&tenant.domains[at]) == "Federated" {
                     return Err(Refusal::bad_request(
                         "A federated domain cannot be the default domain.",
                     ));
                 }
-                effect = Effect::from(!domain.default);
+                effect = Effect::from(!tenant.domains[at].default);
                 for (other, domain) in tenant.domains.iter_mut().enumerate() {
                     domain.default = other == at;
                 }
@@ -208,6 +247,12 @@ pub(crate) fn update(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
         }
     }
     Ok(Answer::no_content(effect))
+}
+
+fn follows_its_root() -> Refusal {
+    Refusal::bad_request(
+        "The authentication type of a subdomain is that of its root domain. Promote the subdomain to change it by itself.",
+    )
 }
 
 /// `DELETE /domains/{id}`.
@@ -233,10 +278,12 @@ pub(crate) fn delete(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
 pub(crate) fn verify(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     let at = find(tenant, call)?;
     let changed = !std::mem::replace(&mut tenant.domains[at].verified, true);
-    Ok(
-        crate::objects::one(call, "domains/$entity", tenant.domains[at].json())
-            .effect(changed.into()),
+    Ok(crate::objects::one(
+        call,
+        "domains/$entity",
+        tenant.domain_json(&tenant.domains[at]),
     )
+    .effect(changed.into()))
 }
 
 /// `POST /domains/{id}/promote`.
@@ -247,9 +294,22 @@ pub(crate) fn promote(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
             "Unverified domains can't be promoted. Verify the domain first.",
         ));
     }
-    Ok(Answer::ok(
-        &json!({"@odata.context": call.context("Edm.Boolean"), "value": true}),
-    ))
+    let suffix = format!("@{}", tenant.domains[at].name.to_lowercase());
+    let is_root = tenant.is_root(&tenant.domains[at]);
+    if !is_root && tenant.index.upns.keys().any(|upn| upn.ends_with(&suffix)) {
+        return Err(Refusal::bad_request(
+            "Promoting a subdomain with user references isn't allowed. Please migrate the users to the current root domain before promoting the subdomain.",
+        ));
+    }
+    // It keeps the way of signing in that it had through its root.
+    let federation = tenant.root_of(&tenant.domains[at]).federation.clone();
+    let domain = &mut tenant.domains[at];
+    if !is_root {
+        domain.promoted = true;
+        domain.federation = federation;
+    }
+    let answer = Answer::ok(&json!({"@odata.context": call.context("Edm.Boolean"), "value": true}));
+    Ok(answer.effect((!is_root).into()))
 }
 
 /// `POST /domains/{id}/forceDelete`.
@@ -288,7 +348,7 @@ pub(crate) fn root(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
 /// `GET /domains/{id}/domainNameReferences`.
 pub(crate) fn references(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     let at = find(tenant, call)?;
-    if tenant.domains[at].federation.is_some() {
+    if tenant.authentication_type(&tenant.domains[at]) == "Federated" {
         return Err(Refusal::unsupported_query(
             "This operation is not supported for federated domains.",
         ));
@@ -359,6 +419,14 @@ const TEXTS: &[&str] = &[
     "signingCertificate",
     "nextSigningCertificate",
 ];
+/// What cannot be cleared once it is set.
+const NEEDED: &[&str] = &[
+    "issuerUri",
+    "passiveSignInUri",
+    "signingCertificate",
+    "preferredAuthenticationProtocol",
+    "federatedIdpMfaBehavior",
+];
 const CHOICES: &[(&str, &[&str])] = &[
     ("preferredAuthenticationProtocol", &["wsFed", "saml"]),
     (
@@ -392,12 +460,15 @@ fn merge(into: &mut Map<String, Value>, body: &Map<String, Value>) -> Result<(),
             .find(|(known, _)| known == name)
             .map(|(_, choices)| *choices);
         let fits = match (name.as_str(), value) {
-            (known, Value::Null) => TEXTS.contains(&known) || choices.is_some(),
+            // Whatever a sign-in cannot do without stays; the second factor's rule is never unset.
+            (known, Value::Null) => {
+                !NEEDED.contains(&known) && (TEXTS.contains(&known) || choices.is_some())
+            }
             ("signingCertificate" | "nextSigningCertificate", Value::String(text)) => {
                 is_certificate(text)
             }
             ("displayName" | "issuerUri", Value::String(text)) => !text.is_empty(),
-            (known, Value::String(text)) if TEXTS.contains(&known) => text.starts_with("https://"),
+            (known, Value::String(text)) if TEXTS.contains(&known) => is_address(text),
             (_, Value::String(text)) => {
                 choices.is_some_and(|choices| choices.contains(&text.as_str()))
             }
@@ -410,6 +481,18 @@ fn merge(into: &mut Map<String, Value>, body: &Map<String, Value>) -> Result<(),
         into.insert(name.clone(), value.clone());
     }
     Ok(())
+}
+
+/// Microsoft takes `https` only. A provider on this machine is rehearsed with, so it may do without.
+fn is_address(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else {
+        return false;
+    };
+    match uri.scheme_str() {
+        Some("https") => uri.host().is_some_and(|host| !host.is_empty()),
+        Some("http") => matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]")),
+        _ => false,
+    }
 }
 
 /// Base64 of a DER certificate, without PEM lines.
@@ -456,9 +539,12 @@ pub(crate) fn create_federation(tenant: &mut Tenant, call: &Call<'_>) -> Outcome
             "Federating to the 'Default' domain is not allowed.",
         ));
     }
+    if !tenant.is_root(domain) {
+        return Err(follows_its_root());
+    }
     if domain.federation.is_some() {
         return Err(Refusal::bad_request(
-            "Domain already has a federation configuration.",
+            "Domain already has Federation Configuration set.",
         ));
     }
     check_issuer(tenant, at, body)?;
@@ -471,11 +557,8 @@ pub(crate) fn create_federation(tenant: &mut Tenant, call: &Call<'_>) -> Outcome
             return Err(Refusal::missing_value(required, "InternalDomainFederation"));
         }
     }
-    if body
-        .get("signingCertificate")
-        .and_then(Value::as_str)
-        .is_none()
-    {
+    let certificate = body.get("signingCertificate").and_then(Value::as_str);
+    if !certificate.is_some_and(is_certificate) {
         // Graph's own trap (graph.md 7.5): an error, and yet the domain is federated, with nothing to read.
         tenant.domains[at].federation = Some(Federation::Unreadable);
         return Err(Refusal::new(

@@ -10,6 +10,10 @@ use http::{StatusCode, header};
 pub(crate) struct Html {
     title: String,
     pub(crate) body: String,
+    /// Other origins that a form of this page leads to, also by a redirect.
+    pub(crate) form_targets: Vec<String>,
+    /// The script that the page runs.
+    pub(crate) script: Option<&'static str>,
     /// Of the table being written.
     columns: usize,
 }
@@ -58,6 +62,8 @@ impl Html {
         Self {
             title: title.to_owned(),
             body: String::new(),
+            form_targets: Vec::new(),
+            script: None,
             columns: 0,
         }
     }
@@ -111,21 +117,28 @@ impl Html {
 
     pub(crate) fn answer(self, status: StatusCode) -> Response {
         let title = text(&self.title);
+        let script = self.script.map_or_else(String::new, |script| {
+            format!("<script src=\"{script}\" defer></script>")
+        });
+        let mut policy =
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+                .to_owned();
+        for target in &self.form_targets {
+            policy.push(' ');
+            policy.push_str(target);
+        }
         let page = format!(
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/_practice/style.css\"></head>\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/_practice/style.css\">{script}</head>\
              <body>{}</body></html>",
             self.body
         );
         let headers = [
-            (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-            ),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::REFERRER_POLICY, "same-origin"),
-            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, policy),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (header::REFERRER_POLICY, "same-origin".to_owned()),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
         ];
         (status, headers, page).into_response()
     }

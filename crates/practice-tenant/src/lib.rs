@@ -36,6 +36,7 @@
 //! | `POST delta` | `expire` (every token so far gets 410), `page_size` (200), `repeat`, `reverse`, `empty_page` | `{}` |
 //! | `POST tokens/expire` | | `{}`: every access token so far gets 401 |
 //! | `GET clock`, `POST clock` | `{"advance_ms":1000}` | `{now_ms, now}` |
+//! | `GET sign-ins` | | `{"sign_ins":[{id, at, outcome, account, code, refusals, asked, claims}], "waiting": n}`, newest first; see below |
 //! | `POST settings` | `throttle` (`documented`, `off`), `replication_delay_ms` | `{}` |
 //!
 //! **Calls**: `total` (HTTP requests to Graph, a batch is one), `tokens` (token requests, not in
@@ -45,6 +46,15 @@
 //! (`{"POST /users/{id}/assignLicense": 3, "POST /$batch": 1, "GET /users/delta": 1, …}`, parts
 //! included), `by_status`, and `last` (the last 200, newest first). In a template every parameter is
 //! `{id}`; the token endpoint is `POST /{tenant}/oauth2/v2.0/token`.
+//!
+//! **Signing in** to a federated domain: `GET /_practice/sign-in` is the page where a person begins;
+//! its form posts `username`, and when wanted `multi_factor`, `fresh` and `binding` (`post`,
+//! `redirect`), to the same address, which sends the browser to the domain's provider. Providers post
+//! their answer to **`/login.srf`**, the reply address, at the root of the tenant's own address. It is
+//! judged as Microsoft would and shown at `/_practice/sign-ins/{id}`; `outcome` is `signed_in`,
+//! `refused` (`code` is Microsoft's, such as `AADSTS50107`, `refusals` says why in plain words) or
+//! `signed_out`. `POST /_practice/sign-out` with `username` begins a sign-out. `GET
+//! /common/userrealm/{name}` tells how a name signs in.
 //!
 //! **A fault** matches by `method`, `route` (template as above; `/v1.0`, `()`, other parameter names
 //! are understood), `contains` (text in the URL, or in the body as compact JSON) and `within` (`"batch"` or `"single"`), each
@@ -109,6 +119,7 @@ mod routes;
 mod seed;
 mod select;
 mod server;
+mod sign_in;
 mod skus;
 mod tenant;
 mod throttle;

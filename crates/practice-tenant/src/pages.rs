@@ -339,13 +339,16 @@ fn domains(page: &mut Html, tenant: &Tenant) {
             page.body,
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>",
             text(&domain.name),
-            domain.authentication_type(),
+            tenant.authentication_type(domain),
             yes(domain.verified),
             yes(domain.default)
         );
     }
     page.close_table();
-    page.body.push_str("</section>");
+    page.body.push_str(
+        "<p><a href=\"/_practice/sign-in\">Sign in as a person of this tenant</a></p></section>",
+    );
+    crate::sign_in::domains(page, tenant);
 }
 
 fn calls(page: &mut Html, practice: &PracticeTenant) {

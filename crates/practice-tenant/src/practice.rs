@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use crate::calls::CallLog;
 use crate::clock::Clock;
 use crate::faults::Faults;
+use crate::sign_in::SignIns;
 use crate::tenant::Tenant;
 use crate::throttle::Quotas;
 use crate::tokens::Tokens;
@@ -73,6 +74,7 @@ pub struct PracticeTenant {
     faults: Mutex<Faults>,
     calls: Mutex<CallLog>,
     quotas: Mutex<Quotas>,
+    sign_ins: Mutex<SignIns>,
     throttle: RwLock<Throttle>,
     base_url: RwLock<Option<String>>,
     changed: AtomicBool,
@@ -105,6 +107,7 @@ impl PracticeTenant {
             faults: Mutex::new(Faults::default()),
             calls: Mutex::new(CallLog::new(options.seed)),
             quotas: Mutex::new(Quotas::new(clock.now_ms())),
+            sign_ins: Mutex::new(SignIns::new(options.seed, clock.now_ms())),
             throttle: RwLock::new(options.throttle),
             base_url: RwLock::new(options.base_url.clone()),
             changed: AtomicBool::new(false),
@@ -126,6 +129,7 @@ impl PracticeTenant {
         self.calls().reset();
         self.tokens().forget_all();
         *lock(&self.quotas) = Quotas::new(self.clock.now_ms());
+        self.sign_ins().forget_all();
         self.mark_changed();
     }
 
@@ -139,6 +143,11 @@ impl PracticeTenant {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         lock(&self.faults)
+    }
+
+    /// Taken after the tenant when both are needed.
+    pub(crate) fn sign_ins(&self) -> MutexGuard<'_, SignIns> {
+        lock(&self.sign_ins)
     }
 
     pub(crate) fn calls(&self) -> MutexGuard<'_, CallLog> {

@@ -36,7 +36,7 @@ impl PracticeTenant {
     }
 
     /// The base of every link in an answer.
-    fn base(&self, headers: &HeaderMap) -> String {
+    pub(crate) fn base(&self, headers: &HeaderMap) -> String {
         self.base_url().unwrap_or_else(|| {
             let host = headers
                 .get(header::HOST)
@@ -365,7 +365,7 @@ fn cut(connection: Option<&Connection>) -> Response {
     response
 }
 
-/// Everything that is not Graph: tokens and the metadata MSAL asks for.
+/// Everything that is not Graph: tokens, the metadata MSAL asks for, and people signing in.
 async fn sign_in(
     practice: &PracticeTenant,
     parts: &http::request::Parts,
@@ -383,6 +383,12 @@ async fn sign_in(
             openid_configuration(practice, tenant, base)
         }
         ("GET", ["common", "discovery", "instance"]) => discovery(practice, base),
+        ("GET", ["common", "userrealm", name]) => {
+            let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+            crate::sign_in::user_realm(practice, &name)
+        }
+        ("GET", ["login.srf"]) => crate::sign_in::describe(),
+        ("POST", ["login.srf"]) => crate::sign_in::finish(practice, &parts.headers, bytes, base),
         _ => (
             StatusCode::NOT_FOUND,
             "The practice tenant has nothing here.",

@@ -130,7 +130,7 @@ impl Changes {
         let is_federated = |upn: &str| {
             tenant
                 .domain_of(upn)
-                .is_some_and(|domain| domain.federation.is_some())
+                .is_some_and(|domain| tenant.root_of(domain).federation.is_some())
         };
         let was_federated = before.is_some_and(|user| is_federated(user.upn()));
         let new_upn = self.text(Field::UserPrincipalName).flatten();
@@ -138,9 +138,9 @@ impl Changes {
         let old_anchor = before.and_then(|user| user.text(Field::ImmutableId));
         let new_anchor = self.text(Field::ImmutableId);
         let changes_anchor = new_anchor.is_some_and(|anchor| anchor != old_anchor);
-        if was_federated && changes_anchor && old_anchor.is_some() {
+        if was_federated && changes_anchor {
             return Err(Refusal::bad_request(
-                "Unable to update the specified properties: onPremisesImmutableId cannot be changed while the user's domain is federated.",
+                "Unable to update the specified properties: FederatedUser.SourceAnchor (onPremisesImmutableId) cannot be added or changed while the user's domain is federated.",
             ));
         }
         if will_be

@@ -6,6 +6,7 @@ mod batches;
 mod control;
 mod directory;
 mod every_route;
+mod federation;
 mod groups;
 mod harness;
 mod licensing;
