@@ -37,12 +37,6 @@ pub(super) fn find_assertion<'t, 'x>(tree: &'t Document<'x>) -> Result<At<'t, 'x
     if assertion.attribute("Version") != Some("2.0") {
         return Err(wrong("The assertion is not of version 2.0."));
     }
-    let names = assertion.child_names();
-    if names.get(..3) != Some(&["Issuer", "Signature", "Subject"]) {
-        return Err(wrong(
-            "The assertion does not begin with Issuer, Signature and Subject in this order.",
-        ));
-    }
     Ok(assertion)
 }
 
@@ -81,6 +75,13 @@ pub(super) fn read(tree: &Document<'_>, assertion: At<'_, '_>) -> Result<Claims,
         return Err(Refused::new(
             Code::SamlToken,
             "Response and assertion name different issuers.",
+        ));
+    }
+    let names = assertion.child_names();
+    if names.get(..3) != Some(&["Issuer", "Signature", "Subject"]) {
+        return Err(Refused::new(
+            Code::SamlToken,
+            "The assertion does not begin with Issuer, Signature and Subject in this order.",
         ));
     }
     let subject = assertion.only(ASSERTION, "Subject")?;

@@ -57,11 +57,6 @@ pub(super) fn find_assertion<'t, 'x>(tree: &'t Document<'x>) -> Result<At<'t, 'x
     {
         return Err(wrong("The assertion is not of SAML 1.1."));
     }
-    if assertion.child_names().last() != Some(&"Signature") {
-        return Err(wrong(
-            "The signature is not the last child of the assertion.",
-        ));
-    }
     Ok(assertion)
 }
 
@@ -72,6 +67,12 @@ pub(super) fn issuer(assertion: At<'_, '_>) -> String {
 
 /// Reads the assertion whose signature has been verified.
 pub(super) fn read(tree: &Document<'_>, assertion: At<'_, '_>) -> Result<Claims, Refused> {
+    if assertion.child_names().last() != Some(&"Signature") {
+        return Err(Refused::new(
+            Code::WsFedMessage,
+            "The signature is not the last child of the assertion.",
+        ));
+    }
     let conditions = assertion.only(ASSERTION, "Conditions")?;
     let audience = conditions
         .only(ASSERTION, "AudienceRestrictionCondition")?
