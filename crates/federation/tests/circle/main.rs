@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it happens")]
 
 mod refused;
+#[path = "../tamper/mod.rs"]
+mod tamper;
 mod world;
 
 use serde_json::json;

@@ -6,6 +6,7 @@ use serde_json::json;
 use signpost_federation::{PostForm, RelyingParty, SignIn, Strength};
 use signpost_model::{Cloud, Timestamp};
 
+use crate::tamper::{self, Change, between};
 use crate::world::{ALICE, ALICES_ID, NOW, Request, World, alice, other_signer};
 
 const PROTOCOLS: [&str; 2] = ["saml", "wsFed"];
@@ -35,30 +36,17 @@ fn different(before: &str, after: String) -> String {
     after
 }
 
-fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
-    let start = text.find(from).unwrap();
-    let end = text.rfind(to).unwrap() + to.len();
-    &text[start..end]
-}
-
 #[tokio::test]
 async fn changed_content_is_refused() {
-    type Change = fn(&str) -> String;
-    let changes: [(&str, Change); 11] = [
+    let changes: [(&str, Change); 12] = [
         ("AADSTS50006", |xml| xml.replace("alice@", "bob@")),
         ("AADSTS50006", |xml| xml.replace("k3v9", "k3v8")),
         ("AADSTS50006", |xml| {
             xml.replace("2026-11-18T12:06", "2026-11-18T12:05")
         }),
-        ("AADSTS50006", |xml| {
-            let signature = between(xml, "<ds:Signature ", "</ds:Signature>");
-            xml.replace(signature, "")
-        }),
-        ("AADSTS50006", |xml| {
-            let value = between(xml, "<ds:DigestValue>", "</ds:DigestValue>");
-            let zeros = format!("<ds:DigestValue>{}</ds:DigestValue>", "A".repeat(43) + "=");
-            xml.replace(value, &zeros)
-        }),
+        ("AADSTS50006", tamper::without_signature),
+        ("AADSTS50006", tamper::with_other_digest),
+        ("AADSTS50006", tamper::with_other_signature_value),
         ("AADSTS50006", |xml| {
             xml.replace("xmldsig-more#rsa-sha256", "xmldsig-more#rsa-sha512")
         }),
@@ -102,53 +90,11 @@ async fn changed_content_is_refused() {
 async fn wrapped_assertions_are_refused() {
     for protocol in PROTOCOLS {
         let world = World::start(protocol).await;
-        let assertion = |xml: &str| between(xml, "<saml:Assertion", "</saml:Assertion>").to_owned();
-        let forged = |xml: &str| {
-            let own = assertion(xml);
-            let signature = between(&own, "<ds:Signature ", "</ds:Signature>").to_owned();
-            own.replace(&signature, "").replace("alice@", "bob@")
-        };
-        let changes: [&dyn Fn(&str) -> String; 5] = [
-            // Before and after the signed one, with its id and with another.
-            &|xml| {
-                xml.replace(
-                    &assertion(xml),
-                    &format!("{}{}", forged(xml), assertion(xml)),
-                )
-            },
-            &|xml| {
-                let other = forged(xml).replace("ID=\"_", "ID=\"_x");
-                xml.replace(&assertion(xml), &format!("{other}{}", assertion(xml)))
-            },
-            &|xml| {
-                let other = forged(xml).replace("ID=\"_", "ID=\"_x");
-                xml.replace(&assertion(xml), &format!("{}{other}", assertion(xml)))
-            },
-            // The signed one hidden inside of the forged one, in the place of its signature.
-            &|xml| {
-                let own = assertion(xml);
-                let signature = between(&own, "<ds:Signature ", "</ds:Signature>").to_owned();
-                let object = format!("<ds:Object>{own}</ds:Object></ds:Signature>");
-                let holder = signature.replace("</ds:Signature>", &object);
-                let other = own
-                    .replace(&signature, &holder)
-                    .replacen("ID=\"_", "ID=\"_x", 1)
-                    .replacen("alice@", "bob@", 1);
-                xml.replace(&own, &other)
-            },
-            // The signed one in an extension, the forged one in its place.
-            &|xml| {
-                let own = assertion(xml);
-                let hidden = format!("<x:hidden xmlns:x=\"urn:x\">{own}</x:hidden>");
-                let other = forged(xml).replace("ID=\"_", "ID=\"_x");
-                xml.replace(&own, &format!("{hidden}{other}"))
-            },
-        ];
-        for (at, change) in changes.iter().enumerate() {
+        for (name, wrap) in tamper::WRAPPINGS {
             let request = world.begin(&[]).await;
-            let form = tampered(&world.right_answer(&request), change);
+            let form = tampered(&world.right_answer(&request), &wrap);
             let judged = world.hand_in(&form).await;
-            assert_eq!(judged.outcome(), "refused", "{protocol} {at}");
+            assert_eq!(judged.outcome(), "refused", "{protocol}: {name}");
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) async fn start(State(practice): Practice, Query(wanted): Query<Wanted
         page.body,
         "<section aria-labelledby=\"who\"><h2 id=\"who\">Who signs in?</h2>\
          <form action=\"/_practice/sign-in\" method=\"post\" aria-label=\"Sign in\">\
-         <div><label for=\"username\">User principal name</label>\
+         <div class=\"wide\"><label for=\"username\">User principal name</label>\
          <input id=\"username\" name=\"username\" type=\"text\" inputmode=\"email\" autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"320\" required value=\"{}\"></div>\
          <fieldset><legend>What Microsoft asks for</legend>\
          <label class=\"check\"><input type=\"checkbox\" name=\"multi_factor\"> Ask for a second factor</label>\
