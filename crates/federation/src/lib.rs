@@ -22,8 +22,9 @@ pub use provider::{
     Demands, IdentityProvider, IssueProblem, PostForm, RelyingParty, SignIn, Strength,
 };
 pub use settings::{
-    FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol, SettingField,
-    SettingProblem, SettingProblemKind,
+    FederationSettings, FederationValues, PromptLogin, SettingField, SettingProblem,
+    SettingProblemKind,
 };
 pub use signature::{SignatureProblem, Signer};
+pub use signpost_model::sign_on::{MfaBehavior, Protocol};
 pub use xml::UnwritableText;

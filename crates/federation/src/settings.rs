@@ -3,6 +3,7 @@
 use std::fmt;
 
 use signpost_model::Cloud;
+use signpost_model::sign_on::{MfaBehavior, Protocol};
 use signpost_model::text::{is_domain_name, is_guid};
 use url::Url;
 
@@ -62,59 +63,6 @@ impl FederationSettings {
     /// The values.
     pub const fn values(&self) -> &FederationValues {
         &self.0
-    }
-}
-
-/// How Microsoft asks for a sign-in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    WsFed,
-    Saml,
-}
-
-impl Protocol {
-    /// Both, the better default first.
-    pub const ALL: [Self; 2] = [Self::WsFed, Self::Saml];
-
-    /// The word of Microsoft Graph.
-    pub const fn graph(self) -> &'static str {
-        match self {
-            Self::WsFed => "wsFed",
-            Self::Saml => "saml",
-        }
-    }
-
-    /// The name on the page.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::WsFed => "WS-Federation",
-            Self::Saml => "SAML 2.0",
-        }
-    }
-}
-
-/// Who is to ask for a second factor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MfaBehavior {
-    /// Signpost's counts; without it Microsoft asks.
-    Accept,
-    /// Microsoft sends people back to Signpost for it.
-    Enforce,
-    /// Only Microsoft's counts.
-    Reject,
-}
-
-impl MfaBehavior {
-    /// All of them, the default first.
-    pub const ALL: [Self; 3] = [Self::Accept, Self::Enforce, Self::Reject];
-
-    /// The word of Microsoft Graph.
-    pub const fn graph(self) -> &'static str {
-        match self {
-            Self::Accept => "acceptIfMfaDoneByFederatedIdp",
-            Self::Enforce => "enforceMfaByFederatedIdp",
-            Self::Reject => "rejectMfaByFederatedIdp",
-        }
     }
 }
 
@@ -255,16 +203,17 @@ const MAX_NAME: usize = 256;
 const MAX_URI: usize = 1024;
 
 fn check(values: &FederationValues, field: SettingField) -> Result<(), SettingProblemKind> {
-    let optional = |uri: &Option<String>| uri.as_deref().map_or(Ok(()), check_https);
+    let address = |uri: &str| check_address(uri, values.cloud);
+    let optional = |uri: &Option<String>| uri.as_deref().map_or(Ok(()), address);
     match field {
         SettingField::TenantId if is_guid(&values.tenant_id) => Ok(()),
         SettingField::TenantId => Err(SettingProblemKind::NotAGuid),
         SettingField::Domain => check_domain(&values.domain),
         SettingField::DisplayName => check_name(&values.display_name),
         SettingField::IssuerUri => check_issuer(&values.issuer_uri),
-        SettingField::PassiveSignInUri => check_https(&values.passive_sign_in_uri),
+        SettingField::PassiveSignInUri => address(&values.passive_sign_in_uri),
         SettingField::ActiveSignInUri => optional(&values.active_sign_in_uri),
-        SettingField::SignOutUri => check_https(&values.sign_out_uri),
+        SettingField::SignOutUri => address(&values.sign_out_uri),
         SettingField::MetadataExchangeUri => optional(&values.metadata_exchange_uri),
         SettingField::MetadataUri => optional(&values.metadata_uri),
         SettingField::PasswordResetUri => optional(&values.password_reset_uri),
@@ -305,6 +254,17 @@ fn check_name(name: &str) -> Result<(), SettingProblemKind> {
 /// Control characters, the line and paragraph separators, and what XML cannot carry.
 const fn is_unprintable(c: char) -> bool {
     matches!(c, '\0'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
+}
+
+/// Microsoft takes `https` only; the practice tenant also what a portal on this machine has.
+fn check_address(uri: &str, cloud: Cloud) -> Result<(), SettingProblemKind> {
+    let plain = uri
+        .strip_prefix("http://")
+        .filter(|_| cloud == Cloud::Practice);
+    match plain {
+        Some(rest) => check_https(&format!("https://{rest}")),
+        None => check_https(uri),
+    }
 }
 
 /// An `https` address as it is written: with a host, without user, fragment or odd characters.

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OperatorId, Timestamp};
+use crate::{OperatorId, Timestamp, UserId};
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Actor {
     /// A signed-in operator.
     Operator { id: OperatorId, name: String },
+    /// A user, about themselves.
+    User { id: UserId, name: String },
     /// The command line on the server itself.
     CommandLine,
     /// Signpost by itself: the schedule, the worker.
@@ -35,7 +37,7 @@ impl Author {
     /// The name that records keep.
     pub fn name(&self) -> &str {
         match &self.actor {
-            Actor::Operator { name, .. } => name,
+            Actor::Operator { name, .. } | Actor::User { name, .. } => name,
             Actor::CommandLine => "Command line",
             Actor::Signpost => "Signpost",
             Actor::Anonymous => "Nobody known",

@@ -79,6 +79,8 @@ ids! {
     SnapshotId,
     /// A key that signs an application's sign-in.
     SigningKeyId,
+    /// A passkey of a user.
+    PasskeyId,
     /// One uploaded CSV file.
     ImportId,
     /// One event of the audit trail.

@@ -18,6 +18,7 @@ pub mod random;
 pub mod rule;
 pub mod run;
 pub mod secret;
+pub mod sign_on;
 pub mod text;
 pub mod time;
 
@@ -27,7 +28,7 @@ pub use connection::{Cloud, ConnectionState};
 pub use directory::{Attribute, Group, Profile, Source, SourceAnchor, User};
 pub use id::{
     ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, OperatorId,
-    RunId, SessionKey, SigningKeyId, SnapshotId, UserId,
+    PasskeyId, RunId, SessionKey, SigningKeyId, SnapshotId, UserId,
 };
 pub use observation::{KnownAccount, Observation, ObservedLicense};
 pub use operator::{Operator, Role};
@@ -35,4 +36,5 @@ pub use policy::Policy;
 pub use provisioning::{PlanInput, Provisioning, ProvisioningState};
 pub use random::Random;
 pub use secret::Secret;
+pub use sign_on::SignOnSettings;
 pub use time::{Clock, Timestamp};

@@ -205,6 +205,7 @@ pub(crate) async fn write(
 fn to_event(sequence: i64, entry: &AuditEntry, at: Timestamp) -> AuditEvent {
     let (actor_kind, actor_id, actor_name) = match &entry.actor {
         Actor::Operator { id, name } => ("operator", Some(id.to_string()), name.as_str()),
+        Actor::User { id, name } => ("user", Some(id.to_string()), name.as_str()),
         Actor::CommandLine => ("command_line", None, "Command line"),
         Actor::Signpost => ("signpost", None, "Signpost"),
         Actor::Anonymous => ("anonymous", None, "Nobody known"),

@@ -167,6 +167,8 @@ constraints! {
     LinkedAccount = "links_application_object_key", "links.application_id, links.object_id";
     /// The same run waits already.
     QueuedRun = "runs_queued_key", "runs.application_id, runs.scope, runs.mode, runs.only_user";
+    /// A passkey that is known already.
+    Passkey = "passkeys_credential_key", "passkeys.credential_id";
     /// Another run works on the tenant.
     ActiveRun = "runs_active_key", "runs.application_id";
     /// Two events of the audit trail with one number.

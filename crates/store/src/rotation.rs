@@ -33,6 +33,11 @@ const SEALED: &[SealedColumn] = &[
     column("connections", "application_id", "secret_sealed"),
     column("connections", "application_id", "delta_link_sealed"),
     column("signing_keys", "id", "private_key_sealed"),
+    column("user_credentials", "user_id", "totp_seed_sealed"),
+    SealedColumn {
+        bound_to: "totp_seed_sealed",
+        ..column("user_credentials", "user_id", "totp_pending_seed_sealed")
+    },
 ];
 
 /// Seals every secret of the database anew, all or none; returns how many. Afterwards only a
@@ -50,7 +55,8 @@ pub async fn rotate(
             table, id, column, ..
         } = place;
         let rows = sqlx::query(AssertSqlSafe(format!(
-            "select {id} as id, {column} as sealed from {table} where {column} is not null"
+            "select {id} as id, {column} as sealed from {table}
+             where {column} is not null and {column} <> ''"
         )))
         .fetch_all(&mut *tx)
         .await?;
