@@ -14,6 +14,8 @@ pub enum Access {
     Public,
     /// Whoever is signed in with a role that includes this one.
     Role(Role),
+    /// A user of the directory who is signed in, about themselves.
+    User,
 }
 
 /// One route: method, path as the router knows it, and what it asks.
@@ -34,7 +36,9 @@ pub const TABLES: &[&[Route]] = &[
     pages::applications::ROUTES,
     pages::groups::ROUTES,
     pages::import::ROUTES,
+    pages::login::ROUTES,
     pages::overview::ROUTES,
+    pages::own::ROUTES,
     pages::account::ROUTES,
     pages::settings::ROUTES,
     pages::audit_log::ROUTES,
@@ -51,6 +55,12 @@ const BASE: &[Route] = &[
     ("GET", "/healthz", PUBLIC),
     ("GET", "/readyz", PUBLIC),
     ("GET", "/metrics", PUBLIC),
+    ("GET", "/federation/{id}", PUBLIC),
+    ("GET", "/federation/{id}/sign-in", PUBLIC),
+    ("POST", "/federation/{id}/sign-in", PUBLIC),
+    ("GET", "/federation/{id}/sign-out", PUBLIC),
+    ("POST", "/federation/{id}/sign-out", PUBLIC),
+    ("GET", "/federation/{id}/metadata.xml", PUBLIC),
 ];
 
 /// Every route once.

@@ -244,7 +244,7 @@ impl Posted {
 }
 
 /// Fields whose values never enter the session or a page.
-const SECRET_FIELDS: [&str; 9] = [
+const SECRET_FIELDS: [&str; 12] = [
     "csrf",
     "password",
     "new_password",
@@ -254,6 +254,10 @@ const SECRET_FIELDS: [&str; 9] = [
     "code",
     "setup_code",
     "recovery_code",
+    // Of users' forms: their token, the token of a one-time link, the answer of a passkey.
+    "proof",
+    "link",
+    "passkey",
 ];
 
 /// What a session keeps of one refused form: more than our largest form, less than an abuse.

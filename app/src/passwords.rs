@@ -48,10 +48,48 @@ pub fn check_new(password: &Secret, own_words: &[&str]) -> Result<(), String> {
     let mut letters: Vec<char> = folded.chars().collect();
     letters.sort_unstable();
     letters.dedup();
-    if own || letters.len() < 5 {
+    if own || letters.len() < 5 || is_common(&folded) {
         return Err("This password is too easy to guess. A few words in a row are good".to_owned());
     }
     Ok(())
+}
+
+/// What people choose when they have to: words, keys side by side, names of seasons and teams.
+const COMMON: &str = include_str!("../data/common_passwords.txt");
+
+/// Whether nothing is left of a password without words that everybody tries first and the digits
+/// and signs around them. A few words in a row are not among them.
+fn is_common(folded: &str) -> bool {
+    let typed: Vec<char> = folded.chars().collect();
+    let meant: Vec<char> = typed.iter().map(|letter| meant_by(*letter)).collect();
+    let mut at = 0;
+    while at < typed.len() {
+        let word = COMMON
+            .lines()
+            .map(|word| word.chars().collect::<Vec<_>>())
+            .filter(|word| typed[at..].starts_with(word) || meant[at..].starts_with(word))
+            .map(|word| word.len())
+            .max();
+        at += match word {
+            Some(length) => length,
+            None if !typed[at].is_alphabetic() => 1,
+            None => return false,
+        };
+    }
+    true
+}
+
+/// The letter that a digit or sign stands for in `p@ssw0rd`.
+const fn meant_by(letter: char) -> char {
+    match letter {
+        '0' => 'o',
+        '1' | '!' => 'i',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        '7' => 't',
+        other => other,
+    }
 }
 
 /// Hashes and checks passwords.
@@ -195,6 +233,30 @@ mod tests {
     use signpost_model::random::SeededRandom;
 
     use super::*;
+
+    #[test]
+    fn what_everybody_tries_first_is_no_password() {
+        let refused = |text: &str| check_new(&Secret::new(text), &["ada@contoso.example"]).is_err();
+        for text in [
+            "Password1234",
+            "P@ssw0rd2026!",
+            "qwertyuiop123",
+            "Welcome-Summer-2026",
+            "aaaaaaaaaaaa1",
+            "ADA@contoso.example",
+            "short",
+        ] {
+            assert!(refused(text), "{text}");
+        }
+        for text in [
+            "a few words in a row",
+            "correct horse battery",
+            "kestrel 41 lantern",
+            "пароль из слов",
+        ] {
+            assert!(!refused(text), "{text}");
+        }
+    }
 
     #[tokio::test]
     async fn only_the_password_itself_verifies() {

@@ -9,6 +9,7 @@ use signpost_store::Store;
 use tokio::sync::Notify;
 
 use crate::error::PortalError;
+use crate::identity::Providers;
 use crate::passwords::Passwords;
 
 /// Everything the portal needs to answer; the server builds it once.
@@ -21,8 +22,17 @@ pub struct Portal {
     pub settings: Arc<PortalSettings>,
     /// Set once an owner exists; it never goes back.
     pub set_up: Arc<AtomicBool>,
+    /// Identity providers whose keys were opened.
+    pub providers: Providers,
     /// Wakes the worker of this process: a run was queued.
     pub worker: Arc<Notify>,
+}
+
+impl Portal {
+    /// Whether browsers reach us over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.settings.public_url.starts_with("https://")
+    }
 }
 
 /// What the installation's configuration says about itself.

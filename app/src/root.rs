@@ -47,6 +47,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
                 <ApplicationRoutes />
                 <AccountRoutes />
+                <UserRoutes />
                 <SettingsRoutes />
                 <Route path=path!("/runs") view=pages::runs::AllRuns ssr=SsrMode::Async />
                 <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
@@ -105,6 +106,21 @@ fn AccountRoutes() -> impl MatchNestedRoutes + Clone {
         <Route path=path!("/account/recovery-codes") view=pages::account::RecoveryCodes ssr=SsrMode::Async />
     }
     .into_inner()
+}
+
+/// Where users sign in, and their own pages.
+#[component(transparent)]
+fn UserRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/login") view=pages::login::Login ssr=SsrMode::Async />
+        <Route path=path!("/signed-out") view=pages::login::SignedOut ssr=SsrMode::Async />
+        <Route path=path!("/welcome/:token") view=pages::login::Welcome ssr=SsrMode::Async />
+        <Route path=path!("/me") view=pages::own::OwnPage ssr=SsrMode::Async />
+        <Route path=path!("/me/password") view=pages::own::OwnPassword ssr=SsrMode::Async />
+        <Route path=path!("/me/second-factor") view=pages::own::OwnFactors ssr=SsrMode::Async />
+    }
+    .into_inner()
+    .into_any_nested_route()
 }
 
 #[component(transparent)]

@@ -262,9 +262,16 @@ pub fn NarrowPage(
     /// Of the document, and its heading.
     #[prop(into)]
     title: String,
+    /// In place of Signpost's own mark and name.
+    #[prop(optional, into)]
+    brand: Option<ViewFnOnce>,
     children: Children,
 ) -> impl IntoView {
     let frame = frame();
+    let brand = match brand {
+        Some(brand) => brand.run(),
+        None => view! { <Brand /> }.into_any(),
+    };
     view! {
         <Title text=format!("{title} · Signpost") />
         <Start />
@@ -273,7 +280,7 @@ pub fn NarrowPage(
                 <Banners practice=frame.practice banners=frame.banners />
             </div>
             <main class="narrow__main" id="main" tabindex="-1">
-                <Brand />
+                {brand}
                 <h1>{title}</h1>
                 <NoticeList notices=frame.notices />
                 {children()}

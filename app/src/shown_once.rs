@@ -15,6 +15,8 @@ pub enum Kind {
     RecoveryCodes,
     /// Of an operator that somebody else made or helped.
     InitialPassword,
+    /// With which a user sets a password.
+    OneTimeLink,
 }
 
 impl Kind {
@@ -22,6 +24,7 @@ impl Kind {
         match self {
             Self::RecoveryCodes => "recovery_codes",
             Self::InitialPassword => "initial_password",
+            Self::OneTimeLink => "one_time_link",
         }
     }
 }

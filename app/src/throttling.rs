@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use signpost_model::text::fold;
 use signpost_model::time::MINUTE_MS;
-use signpost_model::{OperatorId, Timestamp};
+use signpost_model::{OperatorId, Timestamp, UserId};
 use signpost_store::throttles::{self, ThrottleRule};
 use signpost_store::{Result, Write};
 
@@ -53,6 +53,17 @@ impl PasswordTry {
         }
     }
 
+    /// A try of a user of this name, existing or not, from this address. Users and operators are
+    /// counted apart, or one could clear what was counted against the other; a network is one.
+    pub fn of_user(user_name: &str, address: &str) -> Self {
+        let (name, network) = (fold(user_name.trim()), network_of(address));
+        Self {
+            here: format!("user sign-in:{network}:{name}"),
+            network: format!("network:{network}"),
+            everywhere: format!("user account:{name}"),
+        }
+    }
+
     /// Counts the try; `false` when it must wait.
     pub async fn begin(&self, tx: &mut Write, now: Timestamp) -> Result<bool> {
         let failed_here = throttles::has_failed(tx, &self.here, &here(), now).await?;
@@ -80,9 +91,28 @@ impl PasswordTry {
     }
 }
 
+/// Whose proofs are counted together.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    Operator(OperatorId),
+    User(UserId),
+}
+
+impl From<OperatorId> for Whose {
+    fn from(id: OperatorId) -> Self {
+        Self::Operator(id)
+    }
+}
+
+impl From<UserId> for Whose {
+    fn from(id: UserId) -> Self {
+        Self::User(id)
+    }
+}
+
 /// Counts a try of a code, or of the own password again; `false` when it must wait.
-pub async fn begin_proof(tx: &mut Write, operator: OperatorId, now: Timestamp) -> Result<bool> {
-    let key = proof_key(operator);
+pub async fn begin_proof(tx: &mut Write, whose: impl Into<Whose>, now: Timestamp) -> Result<bool> {
+    let key = proof_key(whose.into());
     if is_blocked(tx, &key, now).await? {
         return Ok(false);
     }
@@ -91,12 +121,15 @@ pub async fn begin_proof(tx: &mut Write, operator: OperatorId, now: Timestamp) -
 }
 
 /// The proof was right.
-pub async fn end_proof(tx: &mut Write, operator: OperatorId) -> Result<()> {
-    throttles::clear(tx, &proof_key(operator)).await
+pub async fn end_proof(tx: &mut Write, whose: impl Into<Whose>) -> Result<()> {
+    throttles::clear(tx, &proof_key(whose.into())).await
 }
 
-fn proof_key(operator: OperatorId) -> String {
-    format!("proof:{operator}")
+fn proof_key(whose: Whose) -> String {
+    match whose {
+        Whose::Operator(id) => format!("proof:{id}"),
+        Whose::User(id) => format!("user proof:{id}"),
+    }
 }
 
 async fn is_blocked(tx: &mut Write, key: &str, now: Timestamp) -> Result<bool> {

@@ -130,6 +130,27 @@ pub fn federation_metadata(id: impl Display) -> String {
     format!("/federation/{id}/metadata.xml")
 }
 
+/// Where users sign in; with the request that waits for it.
+pub const LOGIN: &str = "/login";
+/// What users see after signing out.
+pub const SIGNED_OUT: &str = "/signed-out";
+/// A user's own page: sessions, factors, password.
+pub const OWN_PAGE: &str = "/me";
+/// A user's own new password.
+pub const OWN_PASSWORD: &str = "/me/password";
+/// A user's own second factors.
+pub const OWN_FACTORS: &str = "/me/second-factor";
+
+/// The sign-in that a request waits for.
+pub fn login(request: &str) -> String {
+    with_query(LOGIN, &[("request", request)])
+}
+
+/// Where a user sets a password once.
+pub fn one_time_link(token: &str) -> String {
+    format!("/welcome/{token}")
+}
+
 /// One run with its plan.
 pub fn run(id: impl Display) -> String {
     format!("{RUNS}/{id}")

@@ -11,6 +11,7 @@ use signpost_model::{Actor, Author, Operator, Role};
 
 use crate::error::PortalError;
 use crate::forms::FormState;
+use crate::login::session::SignedInUser;
 use crate::shell::{Shortcuts, Theme};
 
 /// Who is asking, and in which circumstances.
@@ -21,6 +22,8 @@ pub struct Visit(Arc<Inner>);
 #[derive(Debug, Clone, Default)]
 pub struct Inner {
     pub operator: Option<Operator>,
+    /// The user who is signed in, on their own pages.
+    pub user: Option<SignedInUser>,
     /// The token that every form of this session carries.
     pub csrf: String,
     /// The path of the page, without the query.
@@ -150,6 +153,11 @@ pub fn require(needed: Role) -> Result<Operator, PortalError> {
         Some(operator) if operator.role.includes(needed) => Ok(operator.clone()),
         Some(_) => Err(PortalError::Forbidden { needed }),
     }
+}
+
+/// The signed-in user. Every server function and page of their own asks first.
+pub fn require_user() -> Result<SignedInUser, PortalError> {
+    visit().user.clone().ok_or(PortalError::SignedOut)
 }
 
 impl Visit {

@@ -7,7 +7,10 @@ use app::portal::Portal;
 use signpost_app as app;
 use signpost_model::{Author, Timestamp};
 use signpost_store::throttles::{self, ThrottleRule};
-use signpost_store::{Store, groups, imports, sessions, users};
+use signpost_store::{
+    Store, groups, imports, one_time_links, remembered_devices, sessions, sign_ins, user_sessions,
+    users,
+};
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -35,11 +38,16 @@ pub async fn clean(store: &Store, now: Timestamp) -> signpost_store::Result<u64>
     let sessions = sessions::delete_expired(&mut tx, now).await?;
     let rule = ThrottleRule::default();
     let throttles = throttles::clean_up(&mut tx, &rule, MOST_THROTTLES, now).await?;
+    let user_sessions = user_sessions::delete_expired(&mut tx, now).await?;
+    let requests = sign_ins::delete_expired(&mut tx, now).await?;
+    let devices = remembered_devices::delete_expired(&mut tx, now).await?;
+    let links = one_time_links::delete_expired(&mut tx, now).await?;
     tx.commit().await?;
+    let waiting = user_sessions + requests + devices + links;
     let mut tx = store.write().await?;
     let imports = imports::purge(&mut tx, now).await?;
     let users = users::purge(&mut tx, &Author::SIGNPOST, now).await?;
     let groups = groups::purge(&mut tx, &Author::SIGNPOST, now).await?;
     tx.commit().await?;
-    Ok(sessions + throttles + imports + (users + groups) as u64)
+    Ok(sessions + throttles + waiting + imports + (users + groups) as u64)
 }

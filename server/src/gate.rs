@@ -10,6 +10,7 @@ use std::sync::Arc;
 use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
+use app::login::session::SignedInUser;
 use app::pages::settings::needs_second_factor;
 use app::portal::Portal;
 use app::shell::{Shortcuts, Theme};
@@ -35,6 +36,11 @@ use crate::error_page;
 
 /// The largest form that is read: our largest has a few hundred check boxes.
 const MOST_FORM_BYTES: usize = 512 * 1024;
+
+/// Where Microsoft's pages post to: cross-site by nature. Such a post changes nothing for whoever is
+/// signed in: without their cookies (`SameSite=Lax`) it can only leave a request that waits for
+/// somebody to sign in, in a page of our own.
+const FROM_MICROSOFT: [&str; 2] = ["/federation/{id}/sign-in", "/federation/{id}/sign-out"];
 
 /// The only server function that takes a file.
 const TAKES_FILES: &str = "/api/import/check";
@@ -125,11 +131,19 @@ async fn admit(
     if needs_setup && !matches!(route.as_str(), "/setup" | "/api/setup") {
         return Err(Refused::Redirect("/setup".to_owned()));
     }
-    if request.method == Method::POST {
+    if access == Access::User {
+        inner.user = app::login::session::find(&gate.portal, &request.headers).await?;
+    }
+    if request.method == Method::POST && !FROM_MICROSOFT.contains(&route.as_str()) {
         own_post(gate, session, inner, request, body).await?;
     }
     match access {
         Access::Public => {}
+        Access::User => match &inner.user {
+            None => return Err(Refused::Redirect(app::urls::LOGIN.to_owned())),
+            Some(user) if request.method == Method::POST => own_user_post(user, request)?,
+            Some(_) => {}
+        },
         Access::Role(needed) => match &inner.operator {
             None => return Err(sign_in_first(session, request).await),
             Some(operator) if !operator.role.includes(needed) => {
@@ -230,6 +244,25 @@ async fn own_post(
     *body = Body::from(arguments(&pairs));
     request.extensions.insert(Posted(Arc::new(pairs)));
     Ok(())
+}
+
+/// A user's post carries the token of their own session, once.
+fn own_user_post(user: &SignedInUser, request: &Parts) -> Result<(), Refused> {
+    let posted = request
+        .extensions
+        .get::<Posted>()
+        .cloned()
+        .unwrap_or_default();
+    let mut proofs = posted.all("proof");
+    let proof = match (proofs.next(), proofs.next()) {
+        (Some(proof), None) => proof,
+        _ => "",
+    };
+    if bool::from(proof.as_bytes().ct_eq(user.proof.as_bytes())) {
+        Ok(())
+    } else {
+        Err(PortalError::Stale.into())
+    }
 }
 
 /// The form for the arguments of a server function: they are read by a parser that refuses a

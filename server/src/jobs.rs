@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
+use app::identity::Providers;
 use app::passwords::Passwords;
 use app::portal::{Portal, PortalSettings};
 use clap::Args;
@@ -160,6 +161,7 @@ fn portal(store: Store) -> Portal {
             practice: None,
         }),
         set_up: Arc::new(AtomicBool::new(true)),
+        providers: Providers::default(),
         worker: Arc::new(Notify::new()),
     }
 }

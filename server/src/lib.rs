@@ -9,6 +9,7 @@ pub mod cleaning;
 pub mod command;
 pub mod config;
 pub mod error_page;
+mod federation;
 pub mod gate;
 pub mod headers;
 pub mod jobs;

@@ -29,7 +29,7 @@ use crate::address::Network;
 use crate::gate::{self, Gate};
 use crate::headers::{self, Secure};
 use crate::sessions::DatabaseSessions;
-use crate::{metrics, probes};
+use crate::{federation, metrics, probes};
 
 /// The largest body of any request: a CSV file of 100,000 people with long values.
 const MOST_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -78,6 +78,16 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             "/applications/{id}/powershell/{script}",
             get(app::pages::applications::script_file),
         )
+        .route("/federation/{id}", get(federation::metadata))
+        .route(
+            "/federation/{id}/sign-in",
+            get(federation::sign_in).post(federation::sign_in_by_post),
+        )
+        .route(
+            "/federation/{id}/sign-out",
+            get(federation::sign_out).post(federation::sign_out_by_post),
+        )
+        .route("/federation/{id}/metadata.xml", get(federation::metadata))
         .route("/import/sample.csv", get(app::pages::import::sample))
         .route("/import/{id}/events", get(app::pages::import::events))
         .route(

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
+use app::identity::Providers;
 use app::passwords::Passwords;
 use app::portal::{Portal, PortalSettings, Practice};
 use axum_server::Handle;
@@ -84,6 +85,7 @@ pub fn build_portal(store: Store, http: &Http, practice: Option<Practice>) -> Po
             practice,
         }),
         set_up: Arc::new(AtomicBool::new(false)),
+        providers: Providers::default(),
         worker: Arc::new(Notify::new()),
     }
 }

@@ -30,6 +30,7 @@ pub use second_factor::{
     RecoveryCodes, RemoveSecondFactor, SecondFactor, begin_second_factor, confirm_second_factor,
     remove_second_factor, replace_recovery_codes,
 };
+pub(crate) use sessions::browser_name;
 pub use sessions::{end_other_sessions, end_session};
 
 /// The routes of these pages.

@@ -54,6 +54,9 @@ fn every_page_function_and_route_of_the_router_has_an_entry() {
         let path = route.split('"').nth(1).unwrap();
         if !path.starts_with("/api/{*") {
             check(http::Method::GET, path);
+            if route.contains(").post(") {
+                check(http::Method::POST, path);
+            }
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");
@@ -69,12 +72,13 @@ fn every_entry_leads_to_something() {
         leptos::server_fn::axum::server_fn_paths().map(|(path, method)| format!("{method} {path}")),
     );
     let router = include_str!("../../src/router.rs");
-    known.extend(
-        router
-            .split(".route(")
-            .skip(1)
-            .map(|route| format!("GET {}", route.split('"').nth(1).unwrap())),
-    );
+    for route in router.split(".route(").skip(1) {
+        let path = route.split('"').nth(1).unwrap();
+        known.insert(format!("GET {path}"));
+        if route.contains(").post(") {
+            known.insert(format!("POST {path}"));
+        }
+    }
     for (method, path, _) in routes() {
         assert!(
             known.contains(&format!("{method} {path}")),
@@ -102,6 +106,8 @@ async fn every_route_answers_each_role_as_its_entry_says() {
             let sent_to_sign_in = answer.status == 303 && answer.location().starts_with("/sign-in");
             let fits = match (access, role) {
                 (Access::Public, _) => answer.status != 401 && answer.status != 403,
+                // Operators are no users: nobody of them is signed in here.
+                (Access::User, _) => answer.status == 303 && answer.location() == "/login",
                 (Access::Role(_), None) => sent_to_sign_in,
                 (Access::Role(needed), Some(role)) if role.includes(*needed) => {
                     answer.status != 401
@@ -135,14 +141,18 @@ async fn every_server_function_asks_for_the_role_itself() {
     let app = TestApp::new().await;
     let mut open = Vec::new();
     for (method, path, access) in routes() {
-        let Access::Role(needed) = access else {
-            continue;
-        };
         if *method != "POST" {
             continue;
         }
-        let lesser = Role::ALL.into_iter().filter(|role| !role.includes(*needed));
-        for role in std::iter::once(None).chain(lesser.map(Some)) {
+        let lesser: Vec<Role> = match access {
+            Access::Public => continue,
+            Access::Role(needed) => Role::ALL
+                .into_iter()
+                .filter(|role| !role.includes(*needed))
+                .collect(),
+            Access::User => Role::ALL.to_vec(),
+        };
+        for role in std::iter::once(None).chain(lesser.into_iter().map(Some)) {
             let operator = match role {
                 Some(role) => Some(app.operator(role).await),
                 None => None,

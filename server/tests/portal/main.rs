@@ -12,6 +12,7 @@ mod assets;
 mod audit_log;
 mod commands;
 mod cross_site;
+mod federation;
 mod imports;
 mod operators;
 mod people;

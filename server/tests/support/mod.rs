@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "not every binary of tests needs every part")]
 
+pub(crate) mod login;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, LOCATION, ORIGIN};
 use reqwest::redirect::Policy;
+use signpost_app::identity::Providers;
 use signpost_app::passwords::Passwords;
 use signpost_app::portal::{Portal, PortalSettings, Practice};
 use signpost_model::random::SeededRandom;
@@ -76,6 +79,7 @@ impl TestApp {
                 practice: setting.practice,
             }),
             set_up: Arc::new(AtomicBool::new(false)),
+            providers: Providers::default(),
             worker: Arc::new(Notify::new()),
         };
         if !setting.fresh {

@@ -83,7 +83,7 @@ fn SessionRow(session: SessionRecord, is_own: bool) -> impl IntoView {
 }
 
 /// "Firefox on Linux", as far as the browser says so.
-fn browser_name(agent: &str) -> String {
+pub(crate) fn browser_name(agent: &str) -> String {
     let find = |known: &[(&str, &'static str)]| {
         known
             .iter()

@@ -5,13 +5,11 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use leptos::prelude::*;
-use signpost_federation::{
-    Certificate, FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol, Script,
-    SigningKey as Key,
-};
-use signpost_model::{Application, ApplicationId, Cloud, Role, Timestamp};
+use signpost_federation::{Certificate, FederationSettings, FederationValues, PromptLogin, Script};
+use signpost_model::{Application, ApplicationId, Cloud, Role, SignOnSettings};
 use signpost_store::connections::{self, Connection};
-use signpost_store::signing_keys::{self, SigningKey, SigningKeyState};
+use signpost_store::sign_on;
+use signpost_store::signing_keys::{self, KnownCertificate, SigningKeyState};
 
 use super::frame::{ApplicationPage, Part};
 use super::{found, id_of_page};
@@ -21,15 +19,11 @@ use crate::components::{
 };
 use crate::error::PortalError;
 use crate::forms::internal;
+use crate::identity::{Addresses, current_certificate};
 use crate::portal::{Portal, portal};
 use crate::root::page;
 use crate::urls;
 use crate::visit::{Visit, require};
-
-/// How long a signing certificate lasts.
-const CERTIFICATE_DAYS: i64 = 3 * 365;
-/// How far back it is valid, against clocks that are behind.
-const BACK_DAYS: i64 = 1;
 
 /// What there is to show.
 #[derive(Debug, Clone)]
@@ -81,8 +75,10 @@ async fn load(
     let Some(known) = connection.clone() else {
         return Ok((application, None, Scripts::NoDomain));
     };
-    let certificate = certificate(portal, id, &known.settings.domain).await?;
-    let values = values(portal, &application, &known, certificate);
+    let settings = sign_on::find(&mut *portal.store.read().await?, id).await?;
+    current_certificate(portal, id, &known.settings.domain).await?;
+    let certificates = signing_keys::list(&mut *portal.store.read().await?, id).await?;
+    let values = values(portal, &application, &known, &settings, &certificates)?;
     let scripts = match FederationSettings::new(values) {
         Ok(settings) => Scripts::Ready(Box::new(settings)),
         Err(problems) => Scripts::Refused(problems.iter().map(ToString::to_string).collect()),
@@ -90,95 +86,42 @@ async fn load(
     Ok((application, connection, scripts))
 }
 
-/// The certificate that will sign, with its key made and sealed on first need.
-async fn certificate(
-    portal: &Portal,
-    id: ApplicationId,
-    domain: &str,
-) -> Result<Certificate, PortalError> {
-    let sealer = portal.store.sealer();
-    let state = SigningKeyState::Current;
-    let mut read = portal.store.read().await?;
-    let known = signing_keys::find(&mut read, sealer, id, state).await?;
-    drop(read);
-    let stored = match known {
-        Some(known) => known,
-        None => {
-            let now = portal.clock.now();
-            let made = make_key(portal, domain, now).await?;
-            let mut tx = portal.store.write().await?;
-            let random = portal.random.as_ref();
-            let kept = signing_keys::create(&mut tx, sealer, random, id, state, &made, now).await?;
-            tx.commit().await?;
-            kept
-        }
-    };
-    Certificate::parse(&stored.certificate).map_err(|error| internal(&error))
-}
-
-async fn make_key(
-    portal: &Portal,
-    domain: &str,
-    now: Timestamp,
-) -> Result<SigningKey, PortalError> {
-    let mut serial = [0u8; 16];
-    portal.random.fill(&mut serial);
-    let (not_before, not_after) = (
-        now.plus_days(-BACK_DAYS),
-        now.plus_days(CERTIFICATE_DAYS - 2),
-    );
-    let domain = domain.to_owned();
-    // Making an RSA key takes a noticeable part of a second of one core.
-    let made = tokio::task::spawn_blocking(move || {
-        let key = Key::generate()?;
-        let certificate = key.certify(&domain, serial, not_before, not_after)?;
-        Ok::<_, signpost_federation::certificate::KeyProblem>((key.to_secret()?, certificate))
-    })
-    .await
-    .map_err(|error| internal(&error))?;
-    let (private_key, certificate) = made.map_err(|error| internal(&error))?;
-    Ok(SigningKey {
-        private_key,
-        certificate: certificate.base64(),
-        not_before,
-        not_after,
-    })
-}
-
 fn values(
     portal: &Portal,
     application: &Application,
     connection: &Connection,
-    signing_certificate: Certificate,
-) -> FederationValues {
-    let base = secure_base(&portal.settings.public_url);
-    let id = application.id;
-    FederationValues {
-        cloud: connection.settings.cloud,
+    settings: &SignOnSettings,
+    certificates: &[KnownCertificate],
+) -> Result<FederationValues, PortalError> {
+    let certificate = |state| {
+        certificates
+            .iter()
+            .find(|known| known.state == state)
+            .map(|known| Certificate::parse(&known.certificate))
+            .transpose()
+            .map_err(|error| internal(&error))
+    };
+    let cloud = connection.settings.cloud;
+    let addresses = Addresses::of(portal, cloud, application.id);
+    Ok(FederationValues {
+        cloud,
         tenant_id: connection.settings.tenant_id.clone(),
         domain: connection.settings.domain.clone(),
         display_name: application.name.clone(),
-        issuer_uri: format!("{base}{}", urls::federation(id)),
-        passive_sign_in_uri: format!("{base}{}", urls::federation_sign_in(id)),
+        issuer_uri: addresses.issuer,
+        passive_sign_in_uri: addresses.sign_in,
         active_sign_in_uri: None,
-        sign_out_uri: format!("{base}{}", urls::federation_sign_out(id)),
+        sign_out_uri: addresses.sign_out,
         metadata_exchange_uri: None,
-        metadata_uri: Some(format!("{base}{}", urls::federation_metadata(id))),
+        metadata_uri: Some(addresses.metadata),
         password_reset_uri: None,
-        protocol: Protocol::WsFed,
-        signing_certificate,
-        next_signing_certificate: None,
-        mfa_behavior: MfaBehavior::Accept,
+        protocol: settings.protocol,
+        // Switched between two statements: the next request finds the new one.
+        signing_certificate: certificate(SigningKeyState::Current)?.ok_or(PortalError::Busy)?,
+        next_signing_certificate: certificate(SigningKeyState::Next)?,
+        mfa_behavior: settings.mfa_behavior,
         prompt_login: PromptLogin::Native,
-    }
-}
-
-/// Microsoft takes only https addresses: a portal that is still on http shows what it would be.
-fn secure_base(public_url: &str) -> String {
-    match public_url.strip_prefix("http://") {
-        Some(rest) => format!("https://{rest}"),
-        None => public_url.to_owned(),
-    }
+    })
 }
 
 #[component]
@@ -233,9 +176,6 @@ fn Ready(settings: FederationSettings, id: ApplicationId, public: String) -> imp
         }
     });
     view! {
-        <Note tone=Tone::Warn title="The sign-in provider is not part of this version yet.">
-            "The addresses in these scripts answer nothing so far. Read them, check with them, but do not federate a domain that people use."
-        </Note>
         {insecure}
         {practice}
         <Steps domain=values.domain.clone() />
