@@ -140,7 +140,10 @@ fn relying_party(portal: &Portal, cloud: Cloud) -> Option<RelyingParty> {
 
 /// Providers whose keys were opened, one per application, so that a token costs one signature.
 #[derive(Debug, Clone, Default)]
-pub struct Providers(Arc<Mutex<HashMap<ApplicationId, (Fitting, Arc<IdentityProvider>)>>>);
+pub struct Providers(Arc<Mutex<HashMap<ApplicationId, Kept>>>);
+
+/// A provider, and what it was made of.
+type Kept = (Fitting, Arc<IdentityProvider>);
 
 /// What a kept provider was made of: with anything else it is made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ pub struct Passkey {
     pub user_id: UserId,
     /// What the authenticator calls it, as base64.
     pub credential_id: String,
-    /// As the WebAuthn library writes it.
+    /// As the `WebAuthn` library writes it.
     pub body: String,
     /// What its owner calls it.
     pub name: String,

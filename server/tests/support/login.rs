@@ -237,7 +237,7 @@ pub(crate) async fn add_application(app: &TestApp, name: &str, domain: &str) -> 
     application.id
 }
 
-/// An AuthnRequest as Microsoft sends it.
+/// An `AuthnRequest` as Microsoft sends it.
 pub(crate) fn authn_request(id: &str, attributes: &str, children: &str) -> String {
     format!(
         "<samlp:AuthnRequest ID=\"{id}\" Version=\"2.0\" IssueInstant=\"2026-11-18T11:06:40.000Z\" \
@@ -269,7 +269,7 @@ pub(crate) fn posted_value(page: &Answer, name: &str) -> Option<String> {
 
 /// The SAML response of a token page, as XML.
 pub(crate) fn saml_response(page: &Answer) -> String {
-    let encoded = posted_value(page, "SAMLResponse").expect("a token page");
+    let encoded = posted_value(page, "SAMLResponse").unwrap();
     String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap()
 }
 
