@@ -64,6 +64,10 @@ impl RelyingParty {
 
     /// Whether people may be sent there after signing out: same scheme, host and port exactly.
     pub fn is_own_address(&self, address: &str) -> bool {
+        // Parsers drop line breaks and blanks, headers do not.
+        if !address.bytes().all(|b| b.is_ascii_graphic()) {
+            return false;
+        }
         let (Ok(address), Ok(own)) = (Url::parse(address), Url::parse(&self.reply_address)) else {
             return false;
         };
@@ -222,6 +226,10 @@ mod tests {
             "https:\\\\evil.example\\login.microsoftonline.com",
             "javascript:alert(1)",
             "/relative",
+            " https://login.microsoftonline.com/",
+            "https://login.microsoftonline.com/\r\nX: y",
+            "ht\ttps://login.microsoftonline.com/",
+            "https://login\u{ff0e}microsoftonline.com/",
             "",
         ] {
             assert!(!microsoft.is_own_address(address), "{address}");

@@ -175,20 +175,17 @@ fn check_envelope(
     provider: &IdentityProvider,
     own_address: &str,
 ) -> Result<String, SamlRejection> {
-    if root.attribute("Version") != Some("2.0") {
+    if attribute(root, "Version") != Some("2.0") {
         return Err(SamlRejection::UnknownMessage);
     }
     let issuer = only_child(root, SAML.uri, "Issuer")?.ok_or(SamlRejection::UnknownIssuer)?;
     if only_text(issuer)? != provider.relying_party.realm() {
         return Err(SamlRejection::UnknownIssuer);
     }
-    if root
-        .attribute("Destination")
-        .is_some_and(|destination| destination != own_address)
-    {
+    if attribute(root, "Destination").is_some_and(|destination| destination != own_address) {
         return Err(SamlRejection::OtherDestination);
     }
-    let id = root.attribute("ID").unwrap_or_default();
+    let id = attribute(root, "ID").unwrap_or_default();
     if is_id(id) {
         Ok(id.to_owned())
     } else {
@@ -199,26 +196,17 @@ fn check_envelope(
 /// An answer goes to the one address we know: a request may repeat it, never choose.
 fn check_reply(root: Node<'_, '_>, provider: &IdentityProvider) -> Result<(), SamlRejection> {
     let own = provider.relying_party.reply_address();
-    if root
-        .attribute("AssertionConsumerServiceURL")
-        .is_some_and(|address| address != own)
-    {
+    if attribute(root, "AssertionConsumerServiceURL").is_some_and(|address| address != own) {
         return Err(SamlRejection::OtherReplyAddress);
     }
-    if root
-        .attribute("AssertionConsumerServiceIndex")
-        .is_some_and(|index| index != "0")
-    {
+    if attribute(root, "AssertionConsumerServiceIndex").is_some_and(|index| index != "0") {
         return Err(SamlRejection::OtherReplyAddress);
     }
-    if root
-        .attribute("ProtocolBinding")
-        .is_some_and(|binding| binding != POST_BINDING)
-    {
+    if attribute(root, "ProtocolBinding").is_some_and(|binding| binding != POST_BINDING) {
         return Err(SamlRejection::Unsupported);
     }
     let policy = only_child(root, SAMLP.uri, "NameIDPolicy")?;
-    let format = policy.and_then(|policy| policy.attribute("Format"));
+    let format = policy.and_then(|policy| attribute(policy, "Format"));
     let unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
     match format {
         None => Ok(()),
@@ -243,11 +231,19 @@ fn read_demands(root: Node<'_, '_>) -> Result<Demands, SamlRejection> {
 }
 
 fn read_boolean(node: Node<'_, '_>, name: &str) -> Result<bool, SamlRejection> {
-    match node.attribute(name) {
+    match attribute(node, name) {
         None | Some("false" | "0") => Ok(false),
         Some("true" | "1") => Ok(true),
         Some(_) => Err(SamlRejection::Malformed),
     }
+}
+
+/// An attribute without a prefix: `x:ID` is another one than `ID`, which the parser's own look-up
+/// does not tell apart.
+fn attribute<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+    node.attributes()
+        .find(|attribute| attribute.namespace().is_none() && attribute.name() == name)
+        .map(|attribute| attribute.value())
 }
 
 /// The child of that name; two of them would be read differently by different readers.
