@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use signpost_federation::{PostForm, RelyingParty, SignIn, Strength};
-use signpost_model::{Cloud, Timestamp};
+use signpost_model::{Cloud, Random, Timestamp};
 
 use crate::tamper::{self, Change, between};
 use crate::world::{ALICE, ALICES_ID, NOW, Request, World, alice, other_signer};
@@ -12,15 +12,21 @@ use crate::world::{ALICE, ALICES_ID, NOW, Request, World, alice, other_signer};
 const PROTOCOLS: [&str; 2] = ["saml", "wsFed"];
 const MINUTE: i64 = 60_000;
 
-/// The XML of an answer, changed.
+/// An answer with its XML changed, which must change something.
 fn tampered(form: &PostForm, change: &dyn Fn(&str) -> String) -> PostForm {
+    let changed = with_xml(form, change);
+    assert!(changed != *form, "the change must change something");
+    changed
+}
+
+fn with_xml(form: &PostForm, change: &dyn Fn(&str) -> String) -> PostForm {
     let fields = form.fields.iter().map(|(name, value)| {
         let changed = match *name {
             "SAMLResponse" => {
                 let xml = String::from_utf8(STANDARD.decode(value).unwrap()).unwrap();
-                STANDARD.encode(different(&xml, change(&xml)))
+                STANDARD.encode(change(&xml))
             }
-            "wresult" => different(value, change(value)),
+            "wresult" => change(value),
             _ => value.clone(),
         };
         (*name, changed)
@@ -29,11 +35,6 @@ fn tampered(form: &PostForm, change: &dyn Fn(&str) -> String) -> PostForm {
         action: form.action.clone(),
         fields: fields.collect(),
     }
-}
-
-fn different(before: &str, after: String) -> String {
-    assert_ne!(before, after, "the change must change something");
-    after
 }
 
 #[tokio::test]
@@ -318,4 +319,50 @@ async fn a_domain_whose_protocol_changed_meanwhile_refuses_the_old_one() {
     };
     let form = world.answer(&world.provider(), &request, &weak, NOW);
     assert_eq!(world.hand_in(&form).await.outcome(), "signed_in");
+}
+
+/// Whatever is cut, doubled or put in: nobody is signed in but the person that was signed for.
+#[tokio::test]
+async fn damaged_answers_sign_nobody_else_in() {
+    const WORDS: [&str; 8] = [
+        "",
+        "<!-- -->",
+        " ID=\"_x\"",
+        "bob@contoso.example",
+        "</saml:Assertion>",
+        "&#97;",
+        "<saml:AttributeValue>bob@contoso.example</saml:AttributeValue>",
+        " xmlns:saml=\"urn:x\"",
+    ];
+    for protocol in PROTOCOLS {
+        let world = World::start(protocol).await;
+        let bob = json!({"userPrincipalName": "bob@contoso.example", "displayName": "Bob", "onPremisesImmutableId": "bobsid"});
+        world.practice("accounts", Some(bob)).await;
+        for _ in 0..150 {
+            let [from, length, word] = draws(&world.random);
+            let damage = |xml: &str| {
+                let from = from % xml.len();
+                let to = (from + length % 40).min(xml.len());
+                let word = WORDS[word % WORDS.len()];
+                let kept = if length % 3 == 0 { &xml[from..to] } else { "" };
+                format!("{}{kept}{word}{}{kept}", &xml[..from], &xml[to..])
+            };
+            let request = world.begin(&[]).await;
+            let right = world.right_answer(&request);
+            let judged = world.hand_in(&with_xml(&right, &damage)).await;
+            let name = &judged.result["account"]["userPrincipalName"];
+            assert!(name.is_null() || name == ALICE, "{judged:?}");
+        }
+    }
+}
+
+/// Three numbers of the world's own chance.
+fn draws(random: &dyn Random) -> [usize; 3] {
+    let mut bytes = [0; 24];
+    random.fill(&mut bytes);
+    std::array::from_fn(|at| {
+        let mut number = [0; 8];
+        number.copy_from_slice(&bytes[at * 8..][..8]);
+        usize::try_from(u64::from_le_bytes(number) >> 16).unwrap()
+    })
 }
