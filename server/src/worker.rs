@@ -18,7 +18,7 @@ use std::time::Duration;
 use app::portal::Portal;
 use futures::FutureExt;
 use signpost_app as app;
-use signpost_model::run::{Run, RunFailure, RunScope, RunState};
+use signpost_model::run::{Run, RunFailure, RunScope, RunState, Trigger};
 use signpost_model::time::MINUTE_MS;
 use signpost_model::{ApplicationId, ConnectionState, Timestamp};
 use signpost_store::runs::lease::heartbeat;
@@ -277,6 +277,14 @@ fn retry_after_ms(failures: i64) -> i64 {
     (MINUTE_MS << doublings).min(60 * MINUTE_MS)
 }
 
+/// Whether the tenant is read in full: what the schedule does now and then, and the command line
+/// on demand. A person who presses Sync Users gets everyone planned against what the delta says,
+/// which costs a handful of calls when nothing changed.
+fn reads_everything(run: &Run) -> bool {
+    run.scope == RunScope::Everyone
+        && matches!(run.trigger, Trigger::Schedule | Trigger::CommandLine)
+}
+
 /// Whether the run was taken over so often that the error will not go away by itself.
 fn gives_up(lease: &RunLease, error: &signpost_store::Error) -> bool {
     lease.fence > MOST_CLAIMS && !matches!(error, signpost_store::Error::LeaseLost)
@@ -320,20 +328,21 @@ impl Worker {
         let Some(application) = application else {
             return Err(Interrupted::Cancelled);
         };
-        self.observe(lease, run.scope, client).await?;
+        self.observe(lease, run, client).await?;
         plan::make(self, lease, run, &application, client).await
     }
 
     async fn observe(
         &self,
         lease: &RunLease,
-        scope: RunScope,
+        run: &Run,
         client: &signpost_graph::Client,
     ) -> Result<(), Interrupted> {
         let sink = sink::Sink::new(self.portal.clone(), lease.clone());
-        let link = match scope {
-            RunScope::Everyone => None,
-            RunScope::Changed => sink.delta_link().await?,
+        let link = if reads_everything(run) {
+            None
+        } else {
+            sink.delta_link().await?
         };
         let link = link.as_ref().map(signpost_model::Secret::expose);
         let observed = signpost_sync::observe::observe(client, &sink, link).await?;

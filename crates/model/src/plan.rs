@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::policy::DriftRule;
 use crate::provisioning::{Owned, ProvisioningState};
 use crate::run::UnknownWord;
 use crate::{Timestamp, UserId};
@@ -378,6 +379,8 @@ pub enum Reason {
     GracePeriodOver,
     /// An operator asked for it.
     AskedByOperator,
+    /// An operator asked to bring back what was there before.
+    Restored,
 }
 
 impl Reason {
@@ -398,6 +401,7 @@ impl Reason {
             Self::UserDeleted => "Deleted from the directory",
             Self::GracePeriodOver => "The days before deletion are over",
             Self::AskedByOperator => "An operator asked for it",
+            Self::Restored => "An operator brings back what was there before",
         }
     }
 }
@@ -507,7 +511,12 @@ pub enum Blocker {
     /// Licenses wait: no country.
     UsageLocationMissing,
     /// Licenses wait: no seats are left.
-    NoSeats { product: String },
+    NoSeats {
+        product: String,
+        /// Empty in plans of older versions.
+        #[serde(default)]
+        sku_id: String,
+    },
     /// Licenses wait: two products contain the same service.
     ExclusivePlans { product: String, other: String },
     /// Licenses wait: a service needs another one.
@@ -602,7 +611,7 @@ impl Blocker {
                 format!("{} is a protected account.", candidate.user_principal_name)
             }
             Self::DeletedAccount { candidate } => format!(
-                "{} was deleted in Microsoft 365 and can still be restored. Restore it there or remove it for good, then sync again.",
+                "{} was deleted in Microsoft 365 and can still be restored. Link it to restore it, or remove it there for good, then sync again.",
                 candidate.user_principal_name
             ),
             Self::CreationSwitchedOff => {
@@ -634,7 +643,7 @@ impl Blocker {
                 "Usage location is empty. Microsoft needs a country before it gives a license."
                     .to_owned()
             }
-            Self::NoSeats { product } => format!("No seats of {product} are left."),
+            Self::NoSeats { product, .. } => format!("No seats of {product} are left."),
             Self::ExclusivePlans { product, other } => {
                 format!("{product} and {other} contain the same service. A user can have only one.")
             }
@@ -710,6 +719,18 @@ pub struct KeptValue {
     pub directory: String,
 }
 
+/// An attribute that somebody else changed in the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    pub attribute: TargetAttribute,
+    /// What Signpost last left there.
+    pub ours: String,
+    /// What was found; empty: nothing.
+    pub tenant: String,
+    /// What this plan does about it; `Ask` leaves it alone.
+    pub rule: DriftRule,
+}
+
 /// The plan for one user: immutable, stored, and all that an apply needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserPlan {
@@ -732,6 +753,9 @@ pub struct UserPlan {
     /// What adoption leaves alone, for the plan page.
     #[serde(default)]
     pub kept: Vec<KeptValue>,
+    /// What others changed in the tenant since Signpost last wrote it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drifts: Vec<Drift>,
     /// When the user lost the application; `None` while they have it.
     #[serde(default)]
     pub removed_at: Option<Timestamp>,

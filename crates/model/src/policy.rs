@@ -1,6 +1,13 @@
 //! The Actions of an application: what may happen to accounts, within which limits, and when.
 
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::plan::TargetAttribute;
+use crate::run::UnknownWord;
 
 /// What Signpost may do to accounts of an application.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +20,82 @@ pub struct Policy {
     pub end_sessions: bool,
     pub remove_licenses: bool,
     pub delete_accounts: bool,
+    /// Days between the removal from assignment and the removal of licenses.
+    pub days_before_license_removal: u16,
     /// Days between the removal from assignment and the deletion.
     pub days_before_deletion: u16,
+    /// Since when accounts are deleted: the days of whoever left before begin here.
+    pub deletes_since: Option<Timestamp>,
     pub limits: Limits,
     /// Accounts (user principal names, folded) that are never touched.
     pub protected: Vec<String>,
+    /// What becomes of attributes that others change in the tenant.
+    pub drift: DriftPolicy,
+}
+
+/// What becomes of attributes that others change in the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftRule {
+    /// The directory's value is written again.
+    #[default]
+    Revert,
+    /// The tenant's value stays until a person has decided.
+    Ask,
+    /// The tenant's value stays until the directory says something new.
+    Accept,
+}
+
+impl DriftRule {
+    /// Every rule.
+    pub const ALL: [Self; 3] = [Self::Revert, Self::Ask, Self::Accept];
+
+    /// The words on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Revert => "Revert: write the directory’s value again",
+            Self::Ask => "Ask: leave it until somebody decides",
+            Self::Accept => "Accept: keep it until the directory changes",
+        }
+    }
+
+    /// The word in forms.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Revert => "revert",
+            Self::Ask => "ask",
+            Self::Accept => "accept",
+        }
+    }
+}
+
+impl FromStr for DriftRule {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|rule| rule.key() == text)
+            .ok_or(UnknownWord)
+    }
+}
+
+/// A rule for all attributes, and those that have another one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftPolicy {
+    pub rule: DriftRule,
+    pub attributes: BTreeMap<TargetAttribute, DriftRule>,
+}
+
+impl DriftPolicy {
+    /// The rule of an attribute.
+    pub fn of(&self, attribute: TargetAttribute) -> DriftRule {
+        self.attributes
+            .get(&attribute)
+            .copied()
+            .unwrap_or(self.rule)
+    }
 }
 
 /// More removals than this in one run wait for a person.
@@ -43,9 +121,12 @@ impl Default for Policy {
             end_sessions: true,
             remove_licenses: false,
             delete_accounts: false,
+            days_before_license_removal: 0,
             days_before_deletion: 30,
+            deletes_since: None,
             limits: Limits::default(),
             protected: Vec::new(),
+            drift: DriftPolicy::default(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Where a user stands with an application, and everything a planner needs to know of them.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::observation::KnownAccount;
-use crate::plan::{Blocker, LinkMethod, ObjectId};
+use crate::observation::{KnownAccount, ObservedLicense};
+use crate::plan::{Blocker, LinkMethod, ObjectId, TargetAttribute};
 use crate::run::{Outcome, UnknownWord};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use crate::{GroupId, RunId, Timestamp, User, UserId};
@@ -247,6 +248,92 @@ pub struct PlanInput {
     pub owned: Vec<Owned>,
     pub decision: Option<Decision>,
     pub manager: Option<ManagerInput>,
+    pub wishes: Wishes,
+}
+
+/// What operators asked for one user, beside the records.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// Until then nothing is taken from the account.
+    pub held_until: Option<Timestamp>,
+    /// What is to come back.
+    pub restore: Option<RestoreWish>,
+    /// What was decided about values that others changed.
+    pub drift: BTreeMap<TargetAttribute, DriftDecision>,
+}
+
+impl Wishes {
+    /// Until when nothing is taken from the account, while that is still to come.
+    pub fn hold(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held_until.filter(|until| *until > now)
+    }
+}
+
+/// What an account is to get back: taken from a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreWish {
+    /// The account; another one gets nothing back.
+    pub object_id: ObjectId,
+    /// Whether sign-in was allowed.
+    pub enabled: bool,
+    /// The licenses that were assigned directly.
+    pub licenses: Vec<ObservedLicense>,
+    /// The memberships that Signpost had given.
+    pub groups: Vec<ObjectId>,
+    pub manager: Option<ManagerInput>,
+}
+
+/// What an operator decided about a value that somebody else set in the tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriftDecision {
+    /// The value it was about; empty: nothing was there.
+    pub tenant: String,
+    pub choice: DriftChoice,
+}
+
+/// What to do about a value that somebody else set in the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DriftChoice {
+    /// Keep this value until the directory says something new.
+    Accept,
+    /// Write the directory's value again.
+    Revert,
+    /// Leave the attribute of this user alone, whatever happens to it.
+    Ignore,
+}
+
+impl DriftChoice {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Accept, Self::Revert, Self::Ignore];
+
+    /// The word in the database and in forms.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Revert => "revert",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    /// The word on the button.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Accept => "Accept",
+            Self::Revert => "Revert",
+            Self::Ignore => "Ignore",
+        }
+    }
+}
+
+impl FromStr for DriftChoice {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|choice| choice.key() == text)
+            .ok_or(UnknownWord)
+    }
 }
 
 #[cfg(test)]

@@ -527,7 +527,11 @@ async fn users_concerned(
          union select id from users
            where deleted_at is null and user_name_folded in (select key from json_each(json($4)))
          union select user_id from provisioning where application_id = $1
-           and desired_name in (select key from json_each(json($4)))",
+           and desired_name in (select key from json_each(json($4)))
+         union select u.id from users u
+           where u.deleted_at is null and lower(u.mail) in (select key from json_each(json($5)))
+             and not exists (select 1 from links l
+               where l.application_id = $1 and l.user_id = u.id)",
     )
     .bind(application.to_string())
     .bind(json_keys(accounts().map(|account| &account.object_id)))
@@ -536,6 +540,9 @@ async fn users_concerned(
     })))
     .bind(json_keys(
         accounts().map(|account| key(&account.user_principal_name)),
+    ))
+    .bind(json_keys(
+        accounts().filter_map(|account| account.mail.as_deref().map(key)),
     ))
     .fetch_all(db)
     .await?;

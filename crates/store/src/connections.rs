@@ -157,9 +157,11 @@ async fn forget_tenant(tx: &mut Write, application: ApplicationId) -> Result<()>
         "delete from ownership where application_id = $1",
         "delete from snapshots where application_id = $1",
         "delete from decisions where application_id = $1",
+        "delete from restorations where application_id = $1",
+        "delete from drifts where application_id = $1",
         "delete from products where application_id = $1",
         "update provisioning set state = 'pending', removed_at = null, last_outcome = null,
-           attempts = 0, due_at = null where application_id = $1",
+           attempts = 0, due_at = null, held_until = null, waits_since = null where application_id = $1",
         "update connections set delta_link_sealed = null, full_read_at = null
          where application_id = $1",
         "update applications set first_synced_at = null where id = $1",

@@ -239,6 +239,7 @@ pub(crate) fn planned(input: &PlanInput, actions: Vec<Action>) -> PlannedUser {
                 .collect(),
             blockers: Vec::new(),
             kept: Vec::new(),
+            drifts: Vec::new(),
             removed_at: None,
             due_at: None,
             desired_name: None,
@@ -263,7 +264,7 @@ pub(crate) async fn settle_all(store: &Store, application: &Application) {
         })
         .collect();
     let mut tx = store.write().await.unwrap();
-    provisioning::settle(&mut tx, application.id, None, &settled)
+    provisioning::settle(&mut tx, application.id, None, &settled, NOW)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -12,8 +12,10 @@ pub mod claims;
 pub mod connections;
 pub mod credentials;
 pub mod database;
+pub mod drifts;
 pub mod error;
 pub mod factors;
+pub mod following;
 pub mod groups;
 pub mod imports;
 pub mod licenses;
@@ -28,6 +30,7 @@ pub mod provisioning;
 pub mod remembered_devices;
 pub mod rotation;
 pub mod runs;
+pub mod schedule;
 pub mod scope;
 pub mod sealing;
 pub mod sessions;
@@ -44,8 +47,11 @@ pub mod token;
 pub mod user_applications;
 pub mod user_sessions;
 pub mod users;
+pub mod wishes;
 
 mod bulk;
+#[cfg(test)]
+mod control_tests;
 mod counts;
 #[cfg(test)]
 mod fixtures;

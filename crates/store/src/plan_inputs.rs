@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use signpost_model::plan::ObjectId;
-use signpost_model::provisioning::{Link, ManagerInput, Owned, PlanInput};
+use signpost_model::provisioning::{Link, ManagerInput, Owned, PlanInput, Wishes};
 use signpost_model::rule::Rule;
 use signpost_model::run::RunScope;
 use signpost_model::{
@@ -18,7 +18,7 @@ use crate::accounts::known_account;
 use crate::provisioning::decision;
 use crate::rows::{TableRow, json_keys};
 use crate::scope::IN_SCOPE_OF_ASSIGNMENT;
-use crate::{Result, users};
+use crate::{Result, users, wishes};
 
 /// The most users of one call.
 pub const MAX_INPUTS: u32 = 500;
@@ -103,7 +103,7 @@ async fn chosen(
     let sql = format!(
         "select u.id, case when {in_scope} then 1 else 0 end as in_scope,
            p.user_id as followed, p.revision, p.settled_revision, p.state, p.removed_at,
-           p.last_outcome, p.last_run, p.attempts, p.due_at, p.desired_name,
+           p.last_outcome, p.last_run, p.attempts, p.due_at, p.desired_name, p.held_until,
            l.object_id, l.method, l.linked_at, d.object_id as decision
          from {from} join applications a on a.id = $1
          left join links l on l.application_id = $1 and l.user_id = u.id and l.user_id >= $2
@@ -131,6 +131,7 @@ struct Head {
     in_scope: bool,
     followed: bool,
     provisioning: Provisioning,
+    held_until: Option<Timestamp>,
     link: Option<Link>,
     decision: Option<signpost_model::provisioning::Decision>,
 }
@@ -156,6 +157,7 @@ impl Head {
             } else {
                 Provisioning::NEW
             },
+            held_until: columns.optional_time("held_until")?,
             link,
             decision: columns.optional_text("decision")?.map(|id| decision(&id)),
         })
@@ -195,6 +197,7 @@ async fn complete(
     let mut managers = managers_of_users(db, application, &keys).await?;
     let mut accounts = accounts_by_id(db, application.id, &links).await?;
     let mut owned = owned_by_account(db, application.id, &links).await?;
+    let mut wishes = wishes::of_users(db, application.id, &keys).await?;
     let mut people: HashMap<_, _> = people.into_iter().map(|user| (user.id, user)).collect();
     let mut inputs = Vec::with_capacity(heads.len());
     for head in heads {
@@ -222,6 +225,10 @@ async fn complete(
             link: head.link,
             decision: head.decision,
             manager: managers.remove(&user.id),
+            wishes: Wishes {
+                held_until: head.held_until,
+                ..wishes.remove(&user.id).unwrap_or_default()
+            },
             user,
         });
     }

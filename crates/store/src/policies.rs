@@ -30,6 +30,14 @@ pub async fn set_policy(
     now: Timestamp,
 ) -> Result<()> {
     let before = find_policy(tx, application).await?;
+    let mut policy = policy.clone();
+    policy.deletes_since = match (before.delete_accounts, policy.delete_accounts) {
+        (_, false) => None,
+        // Whoever left long ago is not deleted at once: their days begin now.
+        (false, true) => Some(now),
+        (true, true) => before.deletes_since,
+    };
+    let policy = &policy;
     if before == *policy {
         return Ok(());
     }
@@ -136,6 +144,7 @@ mod tests {
                 settle_all(&store, &application).await;
             }
             let mut db = store.read().await.unwrap();
+            let policy = Policy { deletes_since: Some(NOW), ..policy };
             assert_eq!(find_policy(&mut db, application.id).await.unwrap(), policy);
         }
 

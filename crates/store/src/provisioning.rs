@@ -94,6 +94,8 @@ pub(crate) async fn forget_users(tx: &mut Write, users: &str) -> Result<()> {
         "delete from links where user_id in (select key from json_each(json($1)))",
         "delete from decisions where user_id in (select key from json_each(json($1)))",
         "delete from snapshots where user_id in (select key from json_each(json($1)))",
+        "delete from restorations where user_id in (select key from json_each(json($1)))",
+        "delete from drifts where user_id in (select key from json_each(json($1)))",
         "delete from assignments where principal_kind = 'user'
            and principal_id in (select key from json_each(json($1)))",
     ] {
@@ -241,6 +243,7 @@ pub(crate) async fn settle(
     application: ApplicationId,
     run: Option<RunId>,
     settled: &[Settled],
+    now: Timestamp,
 ) -> Result<()> {
     for chunk in settled.chunks(1_000) {
         let mut rows = serde_json::Map::with_capacity(chunk.len());
@@ -259,24 +262,53 @@ pub(crate) async fn settle(
         }
         sqlx::query(
             "insert into provisioning (application_id, user_id, revision, settled_revision, state,
-               removed_at, last_outcome, attempts, due_at, desired_name, last_run)
+               removed_at, last_outcome, attempts, due_at, desired_name, last_run, waits_since)
              select $1, e.key, cast(e.value ->> 0 as bigint), cast(e.value ->> 0 as bigint),
                e.value ->> 1, cast(e.value ->> 2 as bigint), e.value ->> 3,
-               cast(e.value ->> 4 as bigint), cast(e.value ->> 5 as bigint), e.value ->> 6, $3
+               cast(e.value ->> 4 as bigint), cast(e.value ->> 5 as bigint), e.value ->> 6, $3,
+               case when e.value ->> 3 like '%\"no_seats\"%' then cast($4 as bigint) end
              from json_each(json($2)) e where true
              on conflict (application_id, user_id) do update set
                settled_revision = excluded.settled_revision, state = excluded.state,
                removed_at = excluded.removed_at, last_outcome = excluded.last_outcome,
                attempts = excluded.attempts, due_at = excluded.due_at,
                desired_name = excluded.desired_name,
-               last_run = coalesce(excluded.last_run, provisioning.last_run)",
+               last_run = coalesce(excluded.last_run, provisioning.last_run),
+               waits_since = case when excluded.waits_since is not null
+                 then coalesce(provisioning.waits_since, excluded.waits_since) end",
         )
         .bind(application.to_string())
         .bind(serde_json::Value::Object(rows).to_string())
         .bind(run.map(|run| run.to_string()))
+        .bind(now.as_millis())
         .execute(&mut *db)
         .await?;
+        forget_fulfilled(db, application, chunk).await?;
     }
+    Ok(())
+}
+
+/// A wish to restore is over once a plan that knew it was carried out; a failure is tried again.
+async fn forget_fulfilled(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    settled: &[Settled],
+) -> Result<()> {
+    let done = settled
+        .iter()
+        .filter(|one| one.state != ProvisioningState::Failed)
+        .map(|one| (one.user_id.to_string(), json!([one.revision])));
+    let done: serde_json::Map<_, _> = done.collect();
+    sqlx::query(
+        "delete from restorations where application_id = $1
+           and user_id in (select key from json_each(json($2)))
+           and exists (select 1 from json_each(json($2)) e where e.key = restorations.user_id
+             and cast(e.value ->> 0 as bigint) >= restorations.revision)",
+    )
+    .bind(application.to_string())
+    .bind(serde_json::Value::Object(done).to_string())
+    .execute(db)
+    .await?;
     Ok(())
 }
 

@@ -13,14 +13,14 @@ mod tests;
 use serde_json::json;
 use signpost_model::audit::{Actor, Subject};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, RunState, Tally, Trigger};
-use signpost_model::time::{DAY_MS, HOUR_MS};
+use signpost_model::time::{HOUR_MS, MINUTE_MS};
 use signpost_model::{ApplicationId, Author, Random, RunId, Timestamp, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::paging::{Page, PageRequest, page};
 use crate::rows::{TableRow, to_json};
-use crate::{Constraint, Error, Result, Store, Write, applications, audit};
+use crate::{Constraint, Error, Result, Store, Write, applications, audit, wishes};
 pub use lease::RunLease;
 
 pub(crate) const COLUMNS: &str = "id, application_id, run_trigger, scope, mode, only_user, state, \
@@ -134,13 +134,6 @@ async fn find_queued(tx: &mut Write, new: &NewRun) -> Result<Option<Run>> {
     row.map(|row| run(&row)).transpose()
 }
 
-/// What changed in a tenant is noticed within this time, also where nobody changes anything here.
-const LOOK_EVERY_MS: i64 = HOUR_MS;
-
-/// Everyone is planned again within this time: who waited for a seat or a domain, whose plan was
-/// discarded, whom the retries gave up.
-const LOOK_AT_EVERYONE_EVERY_MS: i64 = DAY_MS;
-
 /// Queues the runs that nobody asks for: where the connection works, a first sync was done by
 /// hand, and nothing is under way.
 pub async fn queue_due(tx: &mut Write, random: &dyn Random, now: Timestamp) -> Result<Vec<Run>> {
@@ -167,7 +160,7 @@ pub async fn queue_due(tx: &mut Write, random: &dyn Random, now: Timestamp) -> R
 async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
     let rows = sqlx::query(
         "select a.id from applications a join connections c on c.application_id = a.id
-         where a.deleted_at is null and a.first_synced_at is not null
+         where a.deleted_at is null and a.first_synced_at is not null and a.paused_at is null
            and c.state in ('connected', 'with_problems')
            and (c.retry_at is null or c.retry_at <= $1)
            and not exists (select 1 from runs r where r.application_id = a.id
@@ -196,29 +189,31 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
         .collect()
 }
 
-/// A run for each application that was not looked at for long, over everyone when that is due. A
-/// run that failed does not count: the connection says when to try again.
+/// A run for each application that was not looked at for long, over everyone when that is due: who
+/// waited for a seat or a domain, whose plan was discarded, whom the retries gave up. A run that
+/// failed does not count: the connection says when to try again.
 async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
     let rows = sqlx::query(
-        "select d.id, case when d.full_at <= $2 then 1 else 0 end as everyone from (
-           select a.id,
+        "select d.id, case when d.full_at + d.full_ms <= $1 then 1 else 0 end as everyone from (
+           select a.id, a.look_minutes * cast($2 as bigint) as look_ms, a.full_hours * cast($3 as bigint) as full_ms,
              coalesce((select r.created_at from runs r where r.application_id = a.id
                and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
                order by r.id desc limit 1), 0) as looked_at,
              coalesce((select r.created_at from runs r where r.application_id = a.id
                and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
-               and r.scope = 'everyone' order by r.id desc limit 1), a.first_synced_at) as full_at
+               and r.scope = 'everyone' and r.run_trigger in ('schedule', 'command_line')
+               order by r.id desc limit 1), a.first_synced_at) as full_at
            from applications a join connections c on c.application_id = a.id
-           where a.deleted_at is null and a.first_synced_at is not null
+           where a.deleted_at is null and a.first_synced_at is not null and a.paused_at is null
              and c.state in ('connected', 'with_problems')
-             and (c.retry_at is null or c.retry_at <= $3)
+             and (c.retry_at is null or c.retry_at <= $1)
              and not exists (select 1 from runs r where r.application_id = a.id
                and r.state in ('queued', 'planning', 'applying'))) d
-         where d.looked_at <= $1 or d.full_at <= $2 order by d.id",
+         where d.looked_at + d.look_ms <= $1 or d.full_at + d.full_ms <= $1 order by d.id",
     )
-    .bind(now.plus_millis(-LOOK_EVERY_MS).as_millis())
-    .bind(now.plus_millis(-LOOK_AT_EVERYONE_EVERY_MS).as_millis())
     .bind(now.as_millis())
+    .bind(MINUTE_MS)
+    .bind(HOUR_MS)
     .fetch_all(&mut **tx)
     .await?;
     rows.iter()
@@ -351,6 +346,7 @@ pub async fn finish(store: &Store, lease: &RunLease, end: &RunEnd, now: Timestam
     let skipped = outcomes::skip_rest(&mut tx, lease.run_id, because, now).await?;
     if *end == RunEnd::Cancelled {
         plan::hold_back(&mut tx, lease.run_id).await?;
+        wishes::forget_of_run(&mut tx, lease.run_id).await?;
     }
     let (state, failure) = match end {
         RunEnd::Done => (

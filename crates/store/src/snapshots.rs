@@ -26,9 +26,9 @@ pub struct Snapshot {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Body {
-    observation: Observation,
-    owned: Vec<Owned>,
+pub(crate) struct Body {
+    pub(crate) observation: Observation,
+    pub(crate) owned: Vec<Owned>,
 }
 
 /// The newest snapshots of a user's account first, at most `limit`.

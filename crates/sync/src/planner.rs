@@ -10,6 +10,7 @@ mod guard;
 mod leave;
 mod licenses;
 mod profile;
+mod restore;
 mod seats;
 mod stay;
 
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, HashSet};
 use sha2::{Digest, Sha256};
 use signpost_model::license::Grant;
 use signpost_model::plan::{Blocker, Disposition, Reason, UserPlan};
-use signpost_model::provisioning::Decision;
+use signpost_model::provisioning::{Decision, LastOutcome};
 use signpost_model::run::{Tally, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{KnownAccount, PlanInput, Policy, Timestamp};
@@ -29,6 +30,7 @@ use crate::mapping::Mapping;
 use crate::matching::Lookup;
 use seats::Seats;
 
+pub use leave::LeavingDates;
 pub(crate) use profile::{same, value_of};
 
 /// Everything a plan is made from, apart from the users.
@@ -81,6 +83,21 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// The same planner, which keeps seats for those who wait for one (how many, by product) before
+    /// it gives any to newcomers.
+    #[must_use]
+    pub fn with_waiting(mut self, waiting: BTreeMap<String, i64>) -> Self {
+        self.seats.waiting = waiting;
+        self
+    }
+
+    /// The same planner, which gives these products instead of others that have no seats left.
+    #[must_use]
+    pub fn with_fallbacks(mut self, fallbacks: BTreeMap<String, Vec<String>>) -> Self {
+        self.seats.fallbacks = fallbacks;
+        self
+    }
+
     /// What accounts to look up before this user is planned; `None`: nothing beyond the link.
     pub fn lookup(&self, input: &PlanInput) -> Option<Lookup> {
         if !has_access(input) || input.decision == Some(Decision::LeaveOut) {
@@ -120,6 +137,9 @@ impl<'a> Planner<'a> {
 
     /// Plans one user; `candidates` are the accounts that the user's [`Planner::lookup`] found.
     pub fn user(&mut self, input: &PlanInput, candidates: &[KnownAccount]) -> UserPlan {
+        for sku_id in waits_for(input) {
+            self.seats.come(&sku_id);
+        }
         let plan = self.decide(input, candidates);
         self.count(&plan);
         plan
@@ -162,6 +182,12 @@ impl<'a> Planner<'a> {
     }
 
     fn decide(&mut self, input: &PlanInput, candidates: &[KnownAccount]) -> UserPlan {
+        if let Some(wish) = &input.wishes.restore
+            && let (Some(link), Some(account)) = (&input.link, &input.account)
+            && link.object_id == wish.object_id
+        {
+            return restore::plan(self, input, (account, link.method), wish);
+        }
         if input.decision == Some(Decision::LeaveOut) {
             return UserPlan {
                 disposition: Disposition::LeftOut,
@@ -200,7 +226,8 @@ impl<'a> Planner<'a> {
             Reason::RemovedFromAssignment
         };
         let seen = &account.observation;
-        let step = leave::plan(seen, &ledger, policy, facts, (removed_at, reason, now));
+        let dates = LeavingDates::of(policy, removed_at, input.wishes.hold(now));
+        let step = leave::plan(seen, &ledger, policy, facts, (dates, reason, now));
         if !step.actions.is_empty() || step.due_at.is_some() {
             plan.disposition = Disposition::Leaving;
         }
@@ -257,10 +284,24 @@ fn empty(input: &PlanInput) -> UserPlan {
         actions: Vec::new(),
         blockers: Vec::new(),
         kept: Vec::new(),
+        drifts: Vec::new(),
         removed_at: None,
         due_at: None,
         desired_name: None,
     }
+}
+
+/// Products for a seat of which the user has waited since an earlier plan.
+fn waits_for(input: &PlanInput) -> Vec<String> {
+    let Some(LastOutcome::Blocked(blockers)) = &input.provisioning.last_outcome else {
+        return Vec::new();
+    };
+    (blockers.iter())
+        .filter_map(|blocker| match blocker {
+            Blocker::NoSeats { sku_id, .. } => Some(sku_id.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Leaves a user alone, with the reason.
@@ -275,6 +316,7 @@ impl Block for UserPlan {
         self.link = None;
         self.owned.clear();
         self.kept.clear();
+        self.drifts.clear();
         self.blockers.push(blocker);
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use signpost_model::connection::FoundDomain;
 use signpost_model::license::{Grant, Product, Seats};
 use signpost_model::plan::{LinkMethod, ObjectId, TargetAttribute};
-use signpost_model::provisioning::Link;
+use signpost_model::provisioning::{Link, Wishes};
 use signpost_model::{
     ApplicationId, GrantId, KnownAccount, Observation, ObservedLicense, PlanInput, Policy,
     Provisioning, Source, SourceAnchor, User, UserId,
@@ -152,6 +152,7 @@ fn in_sync(number: i64, mapping: &Mapping) -> (PlanInput, KnownAccount) {
         owned: vec![],
         decision: None,
         manager: None,
+        wishes: Wishes::default(),
     };
     (input, account)
 }

@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use signpost_app::product_names::{plan_name, product_name};
+use signpost_model::license::Product;
 use signpost_model::plan::{ObjectId, TargetAttribute};
-use signpost_model::run::{Run, RunFailure, RunMode, RunScope, WaitsFor};
+use signpost_model::run::{Run, RunFailure, RunMode, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
 use signpost_store::plan_inputs::{self, InputScope};
 use signpost_store::runs::lease::heartbeat;
 use signpost_store::runs::plan::PlannedUser;
 use signpost_store::runs::{self, RunLease};
-use signpost_store::{accounts, connections, licenses, policies};
+use signpost_store::{accounts, connections, following, licenses, policies};
 use signpost_sync::facts::TenantFacts;
 use signpost_sync::mapping::Mapping;
 use signpost_sync::matching::Lookup;
@@ -20,7 +21,7 @@ use signpost_sync::observe::{read_domains, read_products, read_role_holders};
 use signpost_sync::planner::{Context, Planner};
 use signpost_sync::translate::{LicenseNames, run_failure};
 
-use super::{Interrupted, Worker};
+use super::{Interrupted, Worker, reads_everything};
 
 /// Users planned between two writes.
 const CHUNK: u32 = 500;
@@ -41,18 +42,29 @@ pub(super) async fn make(
         scope: run.scope,
         only_user: run.only_user,
     };
-    let first = {
+    let mut first = {
         let mut db = store.read().await?;
         let now = worker.now();
         plan_inputs::list_next(&mut db, application, scope, None, CHUNK, now).await?
     };
+    let waiting = {
+        let mut db = store.read().await?;
+        following::count_waiting(&mut db, application.id).await?
+    };
+    if first.inputs.is_empty() && !waiting.is_empty() {
+        // Somebody waits for a seat: whether one appeared is known only to the tenant.
+        notice_seats(worker, lease, client).await?;
+        let mut db = store.read().await?;
+        let now = worker.now();
+        first = plan_inputs::list_next(&mut db, application, scope, None, CHUNK, now).await?;
+    }
     if first.inputs.is_empty() {
         // Nothing to decide: not even the products have to be read.
         let hash = NOTHING_PLANNED;
         return Ok(runs::plan::finish(store, lease, hash, None, worker.now()).await?);
     }
     let facts = facts(worker, lease, run, client).await?;
-    let (policy, grants, mapping, linked) = {
+    let (policy, grants, mapping, linked, fallbacks) = {
         let mut db = store.read().await?;
         let overrides = policies::list_mappings(&mut db, application.id).await?;
         (
@@ -60,6 +72,7 @@ pub(super) async fn make(
             licenses::list_grants(&mut db, application.id).await?,
             compile(overrides)?,
             accounts::count_linked(&mut db, application.id).await?,
+            following::find_fallbacks(&mut db, application.id).await?,
         )
     };
     let now = worker.now();
@@ -70,7 +83,9 @@ pub(super) async fn make(
         grants: &grants,
         now,
         linked,
-    });
+    })
+    .with_waiting(waiting)
+    .with_fallbacks(fallbacks);
     let (mut page, mut to_apply) = (first, false);
     loop {
         let planned = plan_chunk(worker, lease, &mut planner, page.inputs).await?;
@@ -131,23 +146,20 @@ async fn facts(
 ) -> Result<TenantFacts, Interrupted> {
     let store = &worker.portal.store;
     let failed = |error| Interrupted::Failed(run_failure(&error));
-    let products = read_products(client, &Names).await.map_err(failed)?;
+    let products = notice_seats(worker, lease, client).await?;
     let connection = {
-        let mut tx = store.write().await?;
-        licenses::set_products(&mut tx, lease.application_id, &products).await?;
-        let found = connections::find(&mut tx, lease.application_id).await?;
-        tx.commit().await?;
-        found
+        let mut db = store.read().await?;
+        connections::find(&mut db, lease.application_id).await?
     };
     let Some(connection) = connection else {
         return Err(Interrupted::Cancelled);
     };
-    let everyone = run.scope == RunScope::Everyone;
-    if everyone || worker.roles_due(lease.application_id) {
+    let everything = reads_everything(run);
+    if everything || worker.roles_due(lease.application_id) {
         protect_role_holders(worker, lease, client).await?;
     }
     let known = &connection.findings.domains;
-    let domains = if everyone || known.is_empty() {
+    let domains = if everything || known.is_empty() {
         read_domains(client).await.map_err(failed)?
     } else {
         known.clone()
@@ -157,6 +169,21 @@ async fn facts(
         domains,
         products,
     })
+}
+
+/// Reads the products with their seats; who waits for one is looked at when it is there.
+async fn notice_seats(
+    worker: &Worker,
+    lease: &RunLease,
+    client: &signpost_graph::Client,
+) -> Result<Vec<Product>, Interrupted> {
+    let products = read_products(client, &Names)
+        .await
+        .map_err(|error| Interrupted::Failed(run_failure(&error)))?;
+    let mut tx = worker.portal.store.write().await?;
+    licenses::set_products(&mut tx, lease.application_id, &products).await?;
+    tx.commit().await?;
+    Ok(products)
 }
 
 /// Notes who holds a directory role. Without the permission to read them the holders are unknown:

@@ -63,7 +63,7 @@ both_engines! {
             due_at: None,
             desired_name: None,
         };
-        provisioning::settle(&mut tx, application.id, None, &[settled]).await.unwrap();
+        provisioning::settle(&mut tx, application.id, None, &[settled], NOW).await.unwrap();
         assert_eq!(unassign(&mut tx, application.id, &ids, &alice(), NOW).await.unwrap(), 1);
         assert_eq!(unassign(&mut tx, application.id, &ids, &alice(), NOW).await.unwrap(), 0);
         tx.commit().await.unwrap();

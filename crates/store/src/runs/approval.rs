@@ -6,7 +6,7 @@ use signpost_model::{Author, Random, RunId, Timestamp, UserId};
 
 use super::{NewRun, Queued, lock, plan, queue, subject};
 use crate::rows::TableRow;
-use crate::{Error, Result, Write, audit, provisioning};
+use crate::{Error, Result, Write, audit, provisioning, wishes};
 
 /// What came of the wish to apply a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub async fn discard(tx: &mut Write, id: RunId, by: &Author, now: Timestamp) -> 
     .bind(id.to_string())
     .execute(&mut **tx)
     .await?;
+    wishes::forget_of_run(tx, id).await?;
     audit::append(tx, &by.entry("run.discarded", subject(&run)), now);
     Ok(RunState::Cancelled)
 }
@@ -118,6 +119,7 @@ pub async fn cancel(tx: &mut Write, id: RunId, by: &Author, now: Timestamp) -> R
             .execute(&mut **tx)
             .await?;
             plan::hold_back(tx, id).await?;
+            wishes::forget_of_run(tx, id).await?;
         }
         RunState::Planning | RunState::Applying => {
             sqlx::query("update runs set cancel_requested = 1 where id = $1")
@@ -199,7 +201,10 @@ pub async fn plan_again(
 ) -> Result<Queued> {
     let run = lock(tx, id).await?;
     look_again_at_planned(tx, &run).await?;
+    // The new plan has the same wishes.
+    let wished = wishes::keep_of_run(tx, &run).await?;
     discard(tx, id, by, now).await?;
+    wishes::put_back(tx, &run, &wished).await?;
     let new = NewRun {
         application_id: run.application_id,
         trigger: Trigger::Operator,

@@ -339,7 +339,7 @@ pub(crate) async fn settle_done(
     if settled.is_empty() {
         return Ok(());
     }
-    settle(db, lease.application_id, Some(lease.run_id), &settled).await?;
+    settle(db, lease.application_id, Some(lease.run_id), &settled, now).await?;
     let keys = json_keys(settled.iter().map(|one| one.user_id));
     sqlx::query(
         "update plan_users set settled = 1

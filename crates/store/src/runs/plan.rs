@@ -11,7 +11,7 @@ use super::lease::{self, RunLease};
 use super::{COLUMNS, run};
 use crate::provisioning::{Settled, settle};
 use crate::rows::to_json;
-use crate::{Result, Store, Write, statistics};
+use crate::{Result, Store, Write, drifts, statistics};
 
 /// A plan with so many actions changes the look of its tables.
 const MANY_ACTIONS: i64 = 1_000;
@@ -117,7 +117,16 @@ pub async fn write(
         .filter(|(settled, before)| !settled.is_as_before(before))
         .map(|(settled, _)| settled)
         .collect();
-    settle(&mut tx, lease.application_id, Some(lease.run_id), &settled).await?;
+    settle(
+        &mut tx,
+        lease.application_id,
+        Some(lease.run_id),
+        &settled,
+        now,
+    )
+    .await?;
+    let plans: Vec<_> = users.iter().map(|user| &user.plan).collect();
+    drifts::note(&mut tx, lease.application_id, &plans, now).await?;
     tx.commit().await
 }
 

@@ -10,7 +10,7 @@ use super::MAX_AT_ONCE;
 use crate::counts::Counted;
 use crate::rows::{TableRow, json_keys};
 use crate::statement::Statement;
-use crate::{Result, Write, audit, counts, provisioning};
+use crate::{Result, Write, audit, counts, provisioning, wishes};
 
 /// How long a deleted user can be brought back.
 pub const DAYS_IN_BIN: i64 = 30;
@@ -24,7 +24,9 @@ pub async fn disable(
 ) -> Result<Vec<UserId>> {
     let set = "update users set enabled = 0";
     let when = "enabled = 1 and deleted_at is null";
-    change(tx, ids, set, when, ("user.disabled", author, now)).await
+    let disabled = change(tx, ids, set, when, ("user.disabled", author, now)).await?;
+    wishes::end_holds(tx, &disabled).await?;
+    Ok(disabled)
 }
 
 /// Enables users; returns those that were disabled.
@@ -49,6 +51,7 @@ pub async fn delete(
     let set = "update users set deleted_at = ";
     let when = "deleted_at is null";
     let deleted = change(tx, ids, set, when, ("user.deleted", author, now)).await?;
+    wishes::end_holds(tx, &deleted).await?;
     counts::add(tx, Counted::Users, -difference(&deleted)).await?;
     Ok(deleted)
 }

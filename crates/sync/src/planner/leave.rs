@@ -8,11 +8,50 @@ use super::licenses::{Holder, owned};
 use crate::facts::TenantFacts;
 use crate::ledger::{Block, Ledger};
 
+/// When each step of leaving is due; a step that is switched off has no date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeavingDates {
+    pub block_at: Option<Timestamp>,
+    pub licenses_at: Option<Timestamp>,
+    pub delete_at: Option<Timestamp>,
+}
+
+impl LeavingDates {
+    /// The dates of somebody who lost the application at `removed_at`. Nothing happens before
+    /// `held_until`; the days before deletion begin when deleting was switched on, so that nobody
+    /// who left long ago is deleted at once.
+    pub fn of(policy: &Policy, removed_at: Timestamp, held_until: Option<Timestamp>) -> Self {
+        let held = |at: Timestamp| held_until.map_or(at, |until| at.max(until));
+        let after = |from: Timestamp, days: u16| held(from.plus_days(i64::from(days)));
+        let counted_from = policy
+            .deletes_since
+            .map_or(removed_at, |since| since.max(removed_at));
+        Self {
+            block_at: policy.block_sign_in.then(|| held(removed_at)),
+            licenses_at: policy
+                .remove_licenses
+                .then(|| after(removed_at, policy.days_before_license_removal)),
+            delete_at: policy
+                .delete_accounts
+                .then(|| after(counted_from, policy.days_before_deletion)),
+        }
+    }
+
+    /// The first date after `now`.
+    fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        [self.block_at, self.licenses_at, self.delete_at]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > now)
+            .min()
+    }
+}
+
 /// What is left to do for somebody who left.
 #[derive(Debug, Default)]
 pub(super) struct LeaveStep {
     pub(super) actions: Vec<PlannedAction>,
-    /// When the account will be deleted, while that day is still to come.
+    /// When the next step is due, while one is still to come.
     pub(super) due_at: Option<Timestamp>,
 }
 
@@ -22,14 +61,14 @@ pub(super) fn plan(
     ledger: &Ledger,
     policy: &Policy,
     facts: &TenantFacts,
-    (removed_at, reason, now): (Timestamp, Reason, Timestamp),
+    (dates, reason, now): (LeavingDates, Reason, Timestamp),
 ) -> LeaveStep {
     let mut step = LeaveStep::default();
     if seen.deleted {
         return step;
     }
-    let delete_at = removed_at.plus_days(i64::from(policy.days_before_deletion));
-    if policy.delete_accounts && now >= delete_at {
+    let is_due = |at: Option<Timestamp>| at.is_some_and(|at| now >= at);
+    if is_due(dates.delete_at) {
         // One write does it all: a deleted account has no sign-in, no sessions and no seat.
         step.actions.push(PlannedAction {
             action: Action::Delete,
@@ -37,20 +76,24 @@ pub(super) fn plan(
         });
         return step;
     }
-    step.due_at = policy.delete_accounts.then_some(delete_at);
-    step.actions = block(seen, ledger, policy, reason);
+    if is_due(dates.block_at) {
+        step.actions = block(seen, ledger, policy, reason);
+    }
     let holder = Holder {
         seen: Some(seen),
         ledger,
         has_usage_location: true,
+        is_held: false,
+        waits_for: &[],
     };
     let licenses = owned(&holder, facts);
-    if policy.remove_licenses && !licenses.is_empty() {
+    if is_due(dates.licenses_at) && !licenses.is_empty() {
         step.actions.push(PlannedAction {
             action: Action::RemoveLicenses { licenses },
             reason,
         });
     }
+    step.due_at = dates.next(now);
     step
 }
 

@@ -27,6 +27,10 @@ pub(super) struct Holder<'a> {
     pub(super) ledger: &'a Ledger,
     /// The usage location the account will have when the step runs.
     pub(super) has_usage_location: bool,
+    /// Nothing is taken from the account for now.
+    pub(super) is_held: bool,
+    /// Products for a seat of which the user has waited.
+    pub(super) waits_for: &'a [String],
 }
 
 impl Holder<'_> {
@@ -35,6 +39,10 @@ impl Holder<'_> {
         let mut held = self.seen?.licenses.iter();
         held.find(|held| held.sku_id == sku_id && held.from_group.is_none())
             .map(|held| held.disabled_plans.as_slice())
+    }
+
+    fn has_waited_for(&self, sku_id: &str) -> bool {
+        self.waits_for.iter().any(|waited| waited == sku_id)
     }
 
     fn holds(&self, sku_id: &str) -> bool {
@@ -52,6 +60,7 @@ pub(super) fn plan(
     seats: &mut Seats,
 ) -> LicenseStep {
     let mut step = LicenseStep::default();
+    let desired = &with_fallbacks(desired, holder, seats);
     let given_up = given_up(desired, holder, facts);
     let mut others = kept_licenses(holder, facts, &given_up);
     let mut add = Vec::new();
@@ -75,7 +84,7 @@ pub(super) fn plan(
         };
         let planned = product.map(|product| enabled_plans(product, &license.disabled_plans));
         let waits_for = objection_to(&license, planned.as_ref(), &others, holder)
-            .or_else(|| no_seat(&license, is_replacement, seats));
+            .or_else(|| no_seat(&license, is_replacement, holder, seats));
         if let Some(blocker) = waits_for {
             if !step.blockers.contains(&blocker) {
                 step.blockers.push(blocker);
@@ -98,6 +107,29 @@ pub(super) fn plan(
     step
 }
 
+/// Where no seat of a product is left, the first of its fallbacks that is there already or has a
+/// seat. When a seat of the product appears, the two are swapped.
+fn with_fallbacks(desired: &Licenses, holder: &Holder<'_>, seats: &Seats) -> Licenses {
+    let serves =
+        |sku_id: &str| holder.holds(sku_id) || seats.has(sku_id, holder.has_waited_for(sku_id));
+    let mut served = Licenses::new();
+    for (sku_id, disabled) in desired {
+        let fallback = match seats.fallbacks.get(sku_id) {
+            Some(fallbacks) if !serves(sku_id) => (fallbacks.iter())
+                .find(|fallback| !desired.contains_key(*fallback) && serves(fallback)),
+            _ => None,
+        };
+        match fallback {
+            Some(fallback) => served.entry(fallback.clone()).or_default(),
+            None => served
+                .entry(sku_id.clone())
+                .insert_entry(disabled.clone())
+                .into_mut(),
+        };
+    }
+    served
+}
+
 fn action(add: Vec<PlannedLicense>, remove: Vec<PlannedLicense>) -> Option<PlannedAction> {
     let (action, reason) = match (add.is_empty(), remove.is_empty()) {
         (true, true) => return None,
@@ -115,6 +147,9 @@ fn action(add: Vec<PlannedLicense>, remove: Vec<PlannedLicense>) -> Option<Plann
 
 /// Licenses that Signpost gave, that are still there, and that nobody grants any more.
 fn given_up(desired: &Licenses, holder: &Holder<'_>, facts: &TenantFacts) -> Vec<PlannedLicense> {
+    if holder.is_held {
+        return Vec::new();
+    }
     owned(holder, facts)
         .into_iter()
         .filter(|license| !desired.contains_key(&license.sku_id))
@@ -190,8 +225,15 @@ fn objection_to(
     })
 }
 
-fn no_seat(license: &PlannedLicense, is_replacement: bool, seats: &Seats) -> Option<Blocker> {
-    (!is_replacement && !seats.has(&license.sku_id)).then(|| Blocker::NoSeats {
+fn no_seat(
+    license: &PlannedLicense,
+    is_replacement: bool,
+    holder: &Holder<'_>,
+    seats: &Seats,
+) -> Option<Blocker> {
+    let has_waited = holder.has_waited_for(&license.sku_id);
+    (!is_replacement && !seats.has(&license.sku_id, has_waited)).then(|| Blocker::NoSeats {
         product: license.name.clone(),
+        sku_id: license.sku_id.clone(),
     })
 }

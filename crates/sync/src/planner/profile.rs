@@ -1,7 +1,11 @@
 //! The attributes of an account: who decides about each, and what changes.
 
+use std::collections::BTreeMap;
+
 use signpost_model::Observation;
-use signpost_model::plan::{Change, KeptValue, NewValue, TargetAttribute};
+use signpost_model::plan::{Change, Drift, KeptValue, NewValue, TargetAttribute};
+use signpost_model::policy::{DriftPolicy, DriftRule};
+use signpost_model::provisioning::{DriftChoice, DriftDecision};
 
 use crate::ledger::{Hold, Ledger};
 use crate::mapping::Values;
@@ -27,10 +31,18 @@ pub(super) struct Differences {
     /// Everything but the user principal name, in the order of the mapping page.
     pub(super) changes: Vec<Change>,
     pub(super) kept: Vec<KeptValue>,
+    pub(super) drifts: Vec<Drift>,
     /// Whether the account should get its desired user principal name.
     pub(super) rename: bool,
     /// The ledger once what needs no action is noted.
     pub(super) ledger: Ledger,
+}
+
+/// What becomes of values that others set in the tenant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) policy: &'a DriftPolicy,
+    pub(super) decided: &'a BTreeMap<TargetAttribute, DriftDecision>,
 }
 
 /// Compares attribute by attribute. At first contact an account keeps what it has.
@@ -39,6 +51,7 @@ pub(super) fn compare(
     seen: &Observation,
     ledger: &Ledger,
     first_contact: bool,
+    rules: Rules<'_>,
 ) -> Differences {
     let mut found = Differences {
         ledger: ledger.clone(),
@@ -48,7 +61,10 @@ pub(super) fn compare(
         let before = value_of(seen, attribute);
         let after = desired.get(&attribute).map(String::as_str);
         let hold = ledger.attribute(attribute);
-        let verdict = judge(attribute, before, after, hold.as_ref(), first_contact);
+        let mut verdict = judge(attribute, before, after, hold.as_ref(), first_contact);
+        if let Some(drift) = drift(attribute, before, after, hold.as_ref()) {
+            verdict = rules.judge(drift, verdict, after, &mut found.drifts);
+        }
         let change = |new| Change {
             attribute,
             before: before.map(str::to_owned),
@@ -83,6 +99,53 @@ pub(super) fn compare(
     found
 }
 
+/// What somebody else did to an attribute that is ours while the directory stayed as it was. A
+/// directory that says something new is newer than any change in the tenant.
+fn drift(
+    attribute: TargetAttribute,
+    before: Option<&str>,
+    after: Option<&str>,
+    hold: Option<&Hold>,
+) -> Option<Drift> {
+    let Some(Hold::Ours(ours)) = hold else {
+        return None;
+    };
+    let tenant = before.unwrap_or_default();
+    let stayed = same(attribute, ours, after.unwrap_or_default());
+    (stayed && !ours.is_empty() && !same(attribute, ours, tenant)).then(|| Drift {
+        attribute,
+        ours: ours.clone(),
+        tenant: tenant.to_owned(),
+        rule: DriftRule::Ask,
+    })
+}
+
+impl Rules<'_> {
+    /// What becomes of a drifted attribute, and notes it unless it is to be ignored.
+    fn judge(
+        self,
+        mut drift: Drift,
+        verdict: Verdict,
+        after: Option<&str>,
+        drifts: &mut Vec<Drift>,
+    ) -> Verdict {
+        let decided = self.decided.get(&drift.attribute);
+        drift.rule = match decided.map(|decision| (decision.choice, &decision.tenant)) {
+            Some((DriftChoice::Ignore, _)) => return Verdict::Leave,
+            Some((DriftChoice::Accept, tenant)) if *tenant == drift.tenant => DriftRule::Accept,
+            Some((DriftChoice::Revert, tenant)) if *tenant == drift.tenant => DriftRule::Revert,
+            _ => self.policy.of(drift.attribute),
+        };
+        let verdict = match drift.rule {
+            DriftRule::Revert => verdict,
+            DriftRule::Ask => Verdict::Leave,
+            DriftRule::Accept => Verdict::Keep(after.unwrap_or_default().to_owned()),
+        };
+        drifts.push(drift);
+        verdict
+    }
+}
+
 /// An attribute as the account has it; `None` when it is not set.
 pub(crate) fn value_of(seen: &Observation, attribute: TargetAttribute) -> Option<&str> {
     let value = match attribute {
@@ -113,6 +176,10 @@ fn judge(
     let is_ours = matches!(hold, Some(Hold::Ours(_)));
     match (before, after) {
         (None, None) => Verdict::Leave,
+        // Somebody else emptied it, and it was left so.
+        (None, Some(after)) if hold == Some(&Hold::Kept(after.to_owned())) && !first_contact => {
+            Verdict::Leave
+        }
         (None, Some(_)) => Verdict::Set,
         (Some(before), Some(after)) if same(attribute, before, after) => {
             if is_ours {

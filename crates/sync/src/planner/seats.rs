@@ -9,6 +9,10 @@ use signpost_model::license::Product;
 pub(super) struct Seats {
     free: BTreeMap<String, i64>,
     planned: BTreeMap<String, i64>,
+    /// Users who wait for a seat and whose turn in this plan is still to come.
+    pub(super) waiting: BTreeMap<String, i64>,
+    /// What is given instead of a product that has no seats left, in this order.
+    pub(super) fallbacks: BTreeMap<String, Vec<String>>,
 }
 
 impl Seats {
@@ -26,13 +30,27 @@ impl Seats {
         Self {
             free,
             planned: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            fallbacks: BTreeMap::new(),
         }
     }
 
-    /// Whether a seat is left. Seats that this plan frees do not count: they are free only when
-    /// the removal has happened, which the next plan sees.
-    pub(super) fn has(&self, sku_id: &str) -> bool {
-        self.free.get(sku_id).is_some_and(|free| *free > 0)
+    /// Notes that the turn of somebody who waits has come.
+    pub(super) fn come(&mut self, sku_id: &str) {
+        if let Some(waiting) = self.waiting.get_mut(sku_id) {
+            *waiting = (*waiting - 1).max(0);
+        }
+    }
+
+    /// Whether a seat is left for somebody: for a newcomer only beyond those that others wait
+    /// for. Seats that this plan frees do not count: they are free only when the removal has
+    /// happened, which the next plan sees.
+    pub(super) fn has(&self, sku_id: &str, has_waited: bool) -> bool {
+        let reserved = match self.waiting.get(sku_id) {
+            Some(waiting) if !has_waited => *waiting,
+            _ => 0,
+        };
+        self.free.get(sku_id).is_some_and(|free| *free > reserved)
     }
 
     pub(super) fn take(&mut self, sku_id: &str) {

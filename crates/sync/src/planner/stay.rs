@@ -10,8 +10,8 @@ use signpost_model::text::{check_user_name, fold};
 use signpost_model::{KnownAccount, PlanInput};
 
 use super::licenses::{self, Holder};
-use super::profile::{self, Differences};
-use super::{Block as _, Planner, empty, guard, leave};
+use super::profile::{self, Differences, Rules};
+use super::{Block as _, Planner, empty, guard, leave, waits_for};
 use crate::desired::DesiredAccount;
 use crate::ledger::{Hold, Ledger};
 use crate::matching::{Match, candidate, find};
@@ -116,6 +116,8 @@ fn create(
         seen: None,
         ledger: &ledger,
         has_usage_location: desired.values.contains_key(&TargetAttribute::UsageLocation),
+        is_held: false,
+        waits_for: &waits_for(input),
     };
     add_licenses(planner, desired, &holder, plan);
     add_manager(planner, input, None, plan);
@@ -150,7 +152,17 @@ fn update(
         ..Differences::default()
     };
     if policy.update_profiles {
-        differences = profile::compare(&desired.values, seen, target.ledger, target.first_contact);
+        let rules = Rules {
+            policy: &policy.drift,
+            decided: &input.wishes.drift,
+        };
+        differences = profile::compare(
+            &desired.values,
+            seen,
+            target.ledger,
+            target.first_contact,
+            rules,
+        );
         if let Some(blocker) = add_profile(
             planner,
             input,
@@ -161,7 +173,11 @@ fn update(
             return plan.block(blocker);
         }
     }
-    add_sign_in(planner, desired, target, plan);
+    let hold = input.wishes.hold(planner.context.now);
+    if hold.is_none() || desired.enabled {
+        add_sign_in(planner, desired, target, plan);
+    }
+    plan.due_at = hold;
     let sets_location = differences
         .changes
         .iter()
@@ -171,6 +187,8 @@ fn update(
         ledger: target.ledger,
         has_usage_location: sets_location
             || profile::value_of(seen, TargetAttribute::UsageLocation).is_some(),
+        is_held: hold.is_some(),
+        waits_for: &waits_for(input),
     };
     if desired.enabled {
         add_licenses(planner, desired, &holder, plan);
@@ -181,6 +199,7 @@ fn update(
     }
     plan.owned = target.ledger.change_to(&differences.ledger).gained;
     plan.kept = differences.kept;
+    plan.drifts = differences.drifts;
     plan.actions.sort_by_key(|planned| planned.action.kind());
     plan.disposition = disposition(plan, input, target);
 }

@@ -7,7 +7,7 @@ use signpost_graph::Client;
 use signpost_model::directory::{Source, SourceAnchor};
 use signpost_model::license::Grant;
 use signpost_model::plan::{Action, ActionKind, Disposition, LinkMethod, ObjectId};
-use signpost_model::provisioning::{Decision, Link, ManagerInput, Owned, Provisioning};
+use signpost_model::provisioning::{Decision, Link, ManagerInput, Owned, Provisioning, Wishes};
 use signpost_model::random::SeededRandom;
 use signpost_model::run::{FailureKind, Outcome, SkipReason};
 use signpost_model::{
@@ -338,6 +338,7 @@ impl Records {
                         .unwrap_or_default(),
                     decision: person.decision.clone(),
                     manager: self.manager_of(&person.user),
+                    wishes: Wishes::default(),
                 }
             })
             .collect()

@@ -183,7 +183,10 @@ fn a_swap_without_a_seat_leaves_the_old_license() {
     let product = "Office 365 E1".to_owned();
     assert_eq!(
         user_plan(&plan, ALICE).blockers,
-        [Blocker::NoSeats { product }]
+        [Blocker::NoSeats {
+            product,
+            sku_id: E1.to_owned()
+        }]
     );
 }
 

@@ -89,6 +89,7 @@ prop_compose! {
             remove_licenses, delete_accounts, days_before_deletion,
             limits: Limits { floor, ceiling: 5, percent: 10 },
             protected: vec!["frank.lund@contoso.com".to_owned()],
+            ..Policy::default()
         }
     }
 }

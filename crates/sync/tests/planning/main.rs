@@ -4,6 +4,7 @@
     reason = "a test stops at the first surprise, in helpers too"
 )]
 
+mod control;
 mod decisions;
 mod laws;
 mod support;

@@ -6,9 +6,11 @@ use signpost_model::connection::FoundDomain;
 use signpost_model::directory::{Source, SourceAnchor};
 use signpost_model::license::{Grant, Product, Seats, ServicePlan};
 use signpost_model::plan::{
-    Action, Disposition, LinkMethod, ObjectId, PlannedAction, TargetAttribute, UserPlan,
+    Action, Blocker, Disposition, LinkMethod, ObjectId, PlannedAction, TargetAttribute, UserPlan,
 };
-use signpost_model::provisioning::{Decision, Link, ManagerInput, Provisioning};
+use signpost_model::provisioning::{
+    Decision, LastOutcome, Link, ManagerInput, Provisioning, Wishes,
+};
 use signpost_model::run::WaitsFor;
 use signpost_model::{
     ApplicationId, GrantId, GroupId, KnownAccount, Observation, ObservedLicense, PlanInput, Policy,
@@ -43,6 +45,8 @@ pub(crate) struct Person {
     pub(crate) link: Option<(ObjectId, LinkMethod)>,
     pub(crate) decision: Option<Decision>,
     pub(crate) removed_at: Option<Timestamp>,
+    pub(crate) wishes: Wishes,
+    pub(crate) waits_for_seat: bool,
 }
 
 pub(crate) fn user(number: u128, given_name: &str, surname: &str) -> User {
@@ -168,6 +172,8 @@ impl World {
             link: None,
             decision: None,
             removed_at: None,
+            wishes: Wishes::default(),
+            waits_for_seat: false,
         };
         self.people.entry(user.id).or_insert(person)
     }
@@ -217,6 +223,12 @@ impl World {
             groups: person.groups.clone(),
             provisioning: Provisioning {
                 removed_at: person.removed_at,
+                last_outcome: person.waits_for_seat.then(|| {
+                    LastOutcome::Blocked(vec![Blocker::NoSeats {
+                        product: "Office 365 E3".to_owned(),
+                        sku_id: E3.to_owned(),
+                    }])
+                }),
                 ..Provisioning::NEW
             },
             link: linked.map(|(object_id, method)| Link {
@@ -231,6 +243,7 @@ impl World {
                 .unwrap_or_default(),
             decision: person.decision.clone(),
             manager: self.manager_of(person),
+            wishes: person.wishes.clone(),
         }
     }
 
@@ -286,6 +299,29 @@ impl World {
                 linked: self.linked(),
             },
         )
+    }
+
+    /// The plan when so many users wait for a seat of E3, and E1 is given instead of it.
+    pub(crate) fn plan_with_supply(&self, waiting: i64, fallback: bool) -> Vec<UserPlan> {
+        let mapping = Mapping::default();
+        let mut planner = Planner::new(Context {
+            facts: &self.facts,
+            policy: &self.policy,
+            mapping: &mapping,
+            grants: &self.grants,
+            now: self.now,
+            linked: self.linked(),
+        })
+        .with_waiting(BTreeMap::from([(E3.to_owned(), waiting)]));
+        if fallback {
+            let instead = BTreeMap::from([(E3.to_owned(), vec![E1.to_owned()])]);
+            planner = planner.with_fallbacks(instead);
+        }
+        let inputs = self.inputs();
+        inputs
+            .iter()
+            .map(|input| planner.user(input, &[]))
+            .collect()
     }
 
     /// What a run waits for when earlier ones took something from so many accounts unasked.

@@ -70,6 +70,11 @@ fn Removed(policy: Policy, form: FormState) -> impl IntoView {
         &policy.days_before_deletion.to_string(),
     );
     let error = form.error("days_before_deletion");
+    let license_days = form.value(
+        "days_before_license_removal",
+        &policy.days_before_license_removal.to_string(),
+    );
+    let license_error = form.error("days_before_license_removal");
     view! {
         <SwitchGroup label="When a user no longer has the application">
             <Switch
@@ -89,7 +94,15 @@ fn Removed(policy: Policy, form: FormState) -> impl IntoView {
                 label="Remove licenses when a user is removed"
                 on=form.checked("remove_licenses", policy.remove_licenses)
                 hint="Only those Signpost gave. Microsoft deletes mailbox data 30 days later.".to_owned()
-            />
+            >
+                <TextField
+                    name="days_before_license_removal"
+                    label="Days before license removal"
+                    kind=TextKind::Number
+                    value=license_days
+                    error=license_error
+                />
+            </Switch>
             <Switch
                 name="delete_accounts"
                 label="Delete the account after removal"
@@ -189,6 +202,12 @@ pub fn read_policy(posted: &Posted, errors: &mut FormErrors) -> Option<Policy> {
         }
     };
     let days = number("days_before_deletion", "the days", 3_650);
+    // A form of an older page does not have it yet.
+    let license_days = if posted.has("days_before_license_removal") {
+        number("days_before_license_removal", "the days", 3_650)
+    } else {
+        0
+    };
     let limits = Limits {
         percent: u8::try_from(number("limit_percent", "the share", 100)).unwrap_or(100),
         floor: number("limit_floor", "the accounts", 1_000_000),
@@ -230,8 +249,10 @@ pub fn read_policy(posted: &Posted, errors: &mut FormErrors) -> Option<Policy> {
         end_sessions: posted.has("end_sessions"),
         remove_licenses: posted.has("remove_licenses"),
         delete_accounts: posted.has("delete_accounts"),
+        days_before_license_removal: u16::try_from(license_days).unwrap_or(u16::MAX),
         days_before_deletion: u16::try_from(days).unwrap_or(u16::MAX),
         limits,
         protected,
+        ..Policy::default()
     })
 }

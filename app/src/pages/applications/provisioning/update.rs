@@ -117,7 +117,11 @@ impl PostedForm {
         let grants = read_grants(&mut read, posted, products, granted, &mut wrong).await?;
         let grants = grants.filter(|_| wrong.is_empty());
         rest.fields.extend(wrong.fields);
-        let policy = read_policy(posted, &mut rest);
+        let policy = read_policy(posted, &mut rest).map(|policy| Policy {
+            drift: stored.policy.drift.clone(),
+            deletes_since: stored.policy.deletes_since,
+            ..policy
+        });
         Ok(Self {
             connection: read_connection(portal, posted),
             stored,
