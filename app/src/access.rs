@@ -34,6 +34,7 @@ pub const OWN: Access = Access::Role(Role::Owner);
 pub const TABLES: &[&[Route]] = &[
     BASE,
     pages::applications::ROUTES,
+    pages::control::ROUTES,
     pages::groups::ROUTES,
     pages::import::ROUTES,
     pages::login::ROUTES,

@@ -72,7 +72,7 @@ pub use person::{Person, initials};
 pub use progress::{Progress, ProgressKind};
 pub use radio_card::{RadioCard, RadioGroup};
 pub use ring::Ring;
-pub use run_chart::{RunBar, RunChart, RunChartLegend};
+pub use run_chart::{DurationChart, RunBar, RunChart, RunChartLegend};
 pub use secret_field::{SecretField, SecretState};
 pub use secret_once::SecretOnce;
 pub use select::{Choice, FilterSelect, Select};

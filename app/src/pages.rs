@@ -3,6 +3,7 @@
 pub mod account;
 pub mod applications;
 pub mod audit_log;
+pub mod control;
 pub mod groups;
 pub mod import;
 pub mod login;

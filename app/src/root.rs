@@ -46,6 +46,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
                 <ApplicationRoutes />
+                <ControlRoutes />
                 <AccountRoutes />
                 <UserRoutes />
                 <SettingsRoutes />
@@ -94,6 +95,25 @@ fn ApplicationRoutes() -> impl MatchNestedRoutes + Clone {
         />
     }
     .into_inner()
+}
+
+/// What operators steer beyond a run.
+#[component(transparent)]
+fn ControlRoutes() -> impl MatchNestedRoutes + Clone {
+    view! {
+        <Route path=path!("/applications/:id/leavers") view=pages::control::LeaversPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/matches") view=pages::control::MatchesPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/drift") view=pages::control::DriftPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/seats") view=pages::control::SeatsPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/users/:user/why") view=pages::control::WhyPage ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/users/:user/restore")
+            view=pages::control::RestorePage
+            ssr=SsrMode::Async
+        />
+    }
+    .into_inner()
+    .into_any_nested_route()
 }
 
 #[component(transparent)]
@@ -173,8 +193,8 @@ pub fn provide_page_contexts() {
         theme: visit.theme,
         shortcuts: visit.shortcuts,
         practice,
+        banners: visit.banners.clone(),
         notices: visit.notice.iter().map(flash).collect(),
-        ..Frame::default()
     });
 }
 

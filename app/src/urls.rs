@@ -151,6 +151,36 @@ pub fn one_time_link(token: &str) -> String {
     format!("/welcome/{token}")
 }
 
+/// Who leaves the application, step by step.
+pub fn application_leavers(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/leavers")
+}
+
+/// Which account is whose.
+pub fn application_matches(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/matches")
+}
+
+/// What others changed in the tenant.
+pub fn application_drift(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/drift")
+}
+
+/// Who waits for a seat.
+pub fn application_seats(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/seats")
+}
+
+/// Why a user stands where they stand with the application.
+pub fn application_user_why(id: impl Display, user: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/users/{user}/why")
+}
+
+/// What can be brought back of a user's account.
+pub fn application_user_restore(id: impl Display, user: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/users/{user}/restore")
+}
+
 /// One run with its plan.
 pub fn run(id: impl Display) -> String {
     format!("{RUNS}/{id}")
@@ -164,6 +194,11 @@ pub fn run_events(id: impl Display) -> String {
 /// A run's actions as a file.
 pub fn run_csv(id: impl Display) -> String {
     format!("{RUNS}/{id}/actions.csv")
+}
+
+/// A run and its actions as JSON.
+pub fn run_json(id: impl Display) -> String {
+    format!("{RUNS}/{id}/actions.json")
 }
 
 /// One user.

@@ -12,7 +12,7 @@ use signpost_model::{Actor, Author, Operator, Role};
 use crate::error::PortalError;
 use crate::forms::FormState;
 use crate::login::session::SignedInUser;
-use crate::shell::{Shortcuts, Theme};
+use crate::shell::{Banner, Shortcuts, Theme};
 
 /// Who is asking, and in which circumstances.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,8 @@ pub struct Inner {
     /// What the last post left for this page.
     pub notice: Option<Notice>,
     pub form: Option<FormState>,
+    /// What stands above every page until it is settled.
+    pub banners: Vec<Banner>,
     pub theme: Theme,
     pub shortcuts: Shortcuts,
     /// The client's network address.

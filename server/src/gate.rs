@@ -167,6 +167,9 @@ async fn admit(
     }
     if request.method == Method::GET {
         inner.organisation = organisation(&gate.portal).await?;
+        if inner.operator.is_some() {
+            inner.banners = app::pages::control::banners(&gate.portal).await?;
+        }
         take_flash(session, inner).await;
     }
     Ok(())

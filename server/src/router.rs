@@ -96,6 +96,7 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
         )
         .route("/runs/{id}/events", get(app::pages::runs::events))
         .route("/runs/{id}/actions.csv", get(app::pages::runs::csv))
+        .route("/runs/{id}/actions.json", get(app::pages::runs::json))
         .route("/api/{*function}", post(server_function))
         .leptos_routes_with_context(&options, pages, context, app::document)
         .fallback(|| async { StatusCode::NOT_FOUND })

@@ -25,12 +25,35 @@ const LEAST_SLOTS: usize = 30;
 pub fn RunChart(bars: Vec<RunBar>, axis: Vec<String>) -> impl IntoView {
     let skipped = bars.len().saturating_sub(MOST_BARS);
     let bars = bars.get(skipped..).unwrap_or_default();
+    let label = message(bars);
+    view! { <Bars bars=bars.to_vec() axis=axis label=label name="run-chart" /> }
+}
+
+/// How long each of the newest 60 runs took, the newest last; a run that did not end has no bar.
+#[component]
+pub fn DurationChart(seconds: Vec<u64>, axis: Vec<String>) -> impl IntoView {
+    let skipped = seconds.len().saturating_sub(MOST_BARS);
+    let seconds = seconds.get(skipped..).unwrap_or_default();
+    let longest = seconds.iter().copied().max().unwrap_or(0);
+    let label = format!(
+        "Time taken by each of the last {}. The longest took {}.",
+        count(seconds.len() as u64, "run", "runs"),
+        count(longest, "second", "seconds")
+    );
+    let bars = seconds
+        .iter()
+        .map(|&changed| RunBar { changed, failed: 0 })
+        .collect();
+    view! { <Bars bars=bars axis=axis label=label name="duration-chart" /> }
+}
+
+#[component]
+fn Bars(bars: Vec<RunBar>, axis: Vec<String>, label: String, name: &'static str) -> impl IntoView {
     let most = bars
         .iter()
         .map(|bar| bar.changed + bar.failed)
         .max()
         .unwrap_or(0);
-    let label = message(bars);
     let slots = bars.len().max(LEAST_SLOTS);
     let first = slots - bars.len();
     let slot = WIDTH / slots as f64;
@@ -46,7 +69,7 @@ pub fn RunChart(bars: Vec<RunBar>, axis: Vec<String>) -> impl IntoView {
             preserveAspectRatio="none"
             role="img"
             aria-label=label
-            data-testid="run-chart"
+            data-testid=name
         >
             {shapes}
             <line class="runs__floor" x1="0" x2="1200" y1="75.5" y2="75.5" vector-effect="non-scaling-stroke"></line>

@@ -3,7 +3,7 @@
 mod access_editor;
 mod assign;
 mod assignments;
-mod frame;
+pub(crate) mod frame;
 mod list;
 mod mapping;
 mod new;
@@ -63,7 +63,7 @@ const STALE: &str =
     "Somebody else changed this meanwhile. Your entries are still here; compare and save again.";
 
 /// The application's id in the address of this page.
-fn id_of_page() -> Result<ApplicationId, PortalError> {
+pub(crate) fn id_of_page() -> Result<ApplicationId, PortalError> {
     use leptos::prelude::WithUntracked as _;
     use_params_map()
         .with_untracked(|params| params.get("id"))
@@ -72,7 +72,7 @@ fn id_of_page() -> Result<ApplicationId, PortalError> {
 }
 
 /// The application's id in the posted form.
-fn id_of_form(posted: &Posted) -> Result<ApplicationId, PortalError> {
+pub(crate) fn id_of_form(posted: &Posted) -> Result<ApplicationId, PortalError> {
     posted
         .first("application")
         .parse()
@@ -80,7 +80,7 @@ fn id_of_form(posted: &Posted) -> Result<ApplicationId, PortalError> {
 }
 
 /// The version that the posted form was made from.
-fn version_of_form(posted: &Posted) -> Result<i64, PortalError> {
+pub(crate) fn version_of_form(posted: &Posted) -> Result<i64, PortalError> {
     posted
         .first("version")
         .parse()
@@ -88,14 +88,14 @@ fn version_of_form(posted: &Posted) -> Result<i64, PortalError> {
 }
 
 /// The application, or the error page.
-async fn found(db: &mut Read, id: ApplicationId) -> Result<Application, PortalError> {
+pub(crate) async fn found(db: &mut Read, id: ApplicationId) -> Result<Application, PortalError> {
     applications::find(db, id)
         .await?
         .ok_or(PortalError::NotFound)
 }
 
 /// Turns "somebody else was faster" into a form that keeps what was typed.
-fn or_stale(error: signpost_store::Error, back: &str) -> Refusal {
+pub(crate) fn or_stale(error: signpost_store::Error, back: &str) -> Refusal {
     match error {
         signpost_store::Error::Stale(_) => FormErrors::summary(STALE).refuse(back),
         other => other.into(),

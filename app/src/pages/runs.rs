@@ -6,10 +6,11 @@ mod list;
 mod run;
 mod stream;
 
+pub(crate) use actions::{OutcomeOf, differences};
 pub use acts::*;
 pub use list::{AllRuns, RunsTable, runs_of};
 pub use run::RunPage;
-pub use stream::{csv, events};
+pub use stream::{csv, events, json};
 
 use crate::access::{READ, Route, WRITE};
 use crate::components::Status;
@@ -21,6 +22,7 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/runs/{id}", READ),
     ("GET", "/runs/{id}/events", READ),
     ("GET", "/runs/{id}/actions.csv", READ),
+    ("GET", "/runs/{id}/actions.json", READ),
     ("POST", "/api/runs/apply", WRITE),
     ("POST", "/api/runs/discard", WRITE),
     ("POST", "/api/runs/cancel", WRITE),

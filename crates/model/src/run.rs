@@ -231,6 +231,7 @@ pub struct Run {
     pub requested_by: String,
     /// Who applied a plan that had to wait.
     pub approved_by: Option<String>,
+    pub approved_at: Option<Timestamp>,
     pub tally: Tally,
     /// Binds an approval to the plan that was shown.
     pub plan_hash: Option<String>,

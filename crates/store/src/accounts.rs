@@ -245,6 +245,27 @@ pub async fn find_many(
     find_by(db, application, "object_id", json_keys(ids)).await
 }
 
+/// The account that a user is linked with, as far as the tenant shows it.
+pub async fn find_linked(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    user: UserId,
+) -> Result<Option<KnownAccount>> {
+    let row = sqlx::query(
+        "select a.object_id, a.properties, l.user_id as linked_with, r.object_id as role_holder
+         from links l
+         join accounts a on a.application_id = l.application_id and a.object_id = l.object_id
+         left join role_holders r on r.application_id = a.application_id
+           and r.object_id = a.object_id
+         where l.application_id = $1 and l.user_id = $2",
+    )
+    .bind(application.to_string())
+    .bind(user.to_string())
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| known_account(&row)).transpose()
+}
+
 /// The accounts that carry one of these values as `onPremisesImmutableId`.
 pub async fn find_by_immutable_ids(
     db: &mut AnyConnection,

@@ -24,7 +24,7 @@ use crate::{Constraint, Error, Result, Store, Write, applications, audit, wishes
 pub use lease::RunLease;
 
 pub(crate) const COLUMNS: &str = "id, application_id, run_trigger, scope, mode, only_user, state, \
-     requested_by, approved_by, users, in_sync, blocked, actions, removals, applied, failed, \
+     requested_by, approved_by, approved_at, users, in_sync, blocked, actions, removals, applied, failed, \
      skipped, plan_hash, waits_for, failure, cancel_requested, created_at, started_at, \
      planned_at, finished_at";
 
@@ -488,6 +488,7 @@ pub(crate) fn run(row: &AnyRow) -> Result<Run> {
         state: columns.parsed("state")?,
         requested_by: columns.text("requested_by")?,
         approved_by: columns.optional_text("approved_by")?,
+        approved_at: columns.optional_time("approved_at")?,
         tally: tally(columns)?,
         plan_hash: columns.optional_text("plan_hash")?,
         waits_for: columns.optional_json("waits_for")?,

@@ -1,7 +1,7 @@
 //! The applications of one user.
 
 use signpost_model::provisioning::LastOutcome;
-use signpost_model::{ApplicationId, ProvisioningState, UserId};
+use signpost_model::{ApplicationId, ProvisioningState, Timestamp, UserId};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::Result;
@@ -17,12 +17,54 @@ pub struct UserApplication {
     /// `None`: nobody has looked at the user yet.
     pub state: Option<ProvisioningState>,
     pub last_outcome: Option<LastOutcome>,
+    /// When a failed user is tried again by itself.
+    pub next_try_at: Option<Timestamp>,
+}
+
+/// How an assignment gives somebody an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AssignedBy {
+    /// Themselves.
+    User,
+    /// A group of this name.
+    Group(String),
+}
+
+/// Which assignments give the user the application: their own first, then groups by name.
+pub async fn assigned_by(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    user: UserId,
+) -> Result<Vec<AssignedBy>> {
+    let rows = sqlx::query(
+        "select s.principal_kind, coalesce(g.name, '') as name from assignments s
+         left join groups g on g.id = s.principal_id and s.principal_kind = 'group'
+         where s.application_id = $1
+           and ((s.principal_kind = 'user' and s.principal_id = $2)
+             or (s.principal_kind = 'group' and g.deleted_at is null
+               and exists (select 1 from memberships m
+                 where m.group_id = s.principal_id and m.user_id = $2)))
+         order by s.principal_kind desc, g.name limit 20",
+    )
+    .bind(application.to_string())
+    .bind(user.to_string())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = TableRow::new("assignments", row);
+            Ok(match row.text("principal_kind")?.as_str() {
+                "user" => AssignedBy::User,
+                _ => AssignedBy::Group(row.text("name")?),
+            })
+        })
+        .collect()
 }
 
 /// The applications of a user, by name. Whom a rule chooses is known once a run has looked.
 pub async fn list(db: &mut AnyConnection, user: UserId) -> Result<Vec<UserApplication>> {
     let sql = format!(
-        "select a.id, a.name, p.state, p.last_outcome from applications a
+        "select a.id, a.name, p.state, p.last_outcome, p.due_at from applications a
          join users u on u.id = $1
          left join provisioning p on p.application_id = a.id and p.user_id = u.id
          where a.deleted_at is null and (a.access_type = 'all_users'
@@ -37,11 +79,15 @@ pub async fn list(db: &mut AnyConnection, user: UserId) -> Result<Vec<UserApplic
     rows.iter()
         .map(|row| {
             let row = TableRow::new("applications", row);
+            let state = row.optional_parsed("state")?;
             Ok(UserApplication {
                 application_id: row.parsed("id")?,
                 name: row.text("name")?,
-                state: row.optional_parsed("state")?,
+                state,
                 last_outcome: row.optional_json("last_outcome")?,
+                next_try_at: row
+                    .optional_time("due_at")?
+                    .filter(|_| state == Some(ProvisioningState::Failed)),
             })
         })
         .collect()
@@ -71,6 +117,9 @@ mod tests {
             assert_eq!(names(&store, 1).await, ["Chosen", "Everyone's"]);
             assert_eq!(names(&store, 2).await, ["Chosen", "Everyone's"]);
             assert_eq!(names(&store, 3).await, ["Everyone's"]);
+            let mut db = store.read().await.unwrap();
+            let ways = assigned_by(&mut db, assigned.id, user(2)).await.unwrap();
+            assert_eq!(ways, [AssignedBy::Group("Sales".to_owned())]);
         }
     }
 }

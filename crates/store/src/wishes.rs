@@ -168,6 +168,7 @@ pub(crate) async fn of_users(
         "select x.user_id, l.object_id, s.body from restorations x
          join links l on l.application_id = x.application_id and l.user_id = x.user_id
          left join snapshots s on s.run_id = x.run_id and s.user_id = x.user_id
+           and s.application_id = x.application_id
          where x.application_id = $1 and x.user_id in (select key from json_each(json($2)))",
     )
     .bind(application.to_string())

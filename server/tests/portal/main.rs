@@ -11,6 +11,7 @@ mod applications;
 mod assets;
 mod audit_log;
 mod commands;
+mod control;
 mod cross_site;
 mod federation;
 mod imports;

@@ -24,15 +24,15 @@ use signpost_store::{
 use crate::support::{Browser, Setting, TestApp};
 
 /// Microsoft 365 E3, of which the practice tenant has 300 seats.
-const E3: &str = "05e9a617-0261-4cee-bb44-138d3ef5d965";
+pub(crate) const E3: &str = "05e9a617-0261-4cee-bb44-138d3ef5d965";
 /// Visio Plan 2, of which it has five.
-const VISIO: &str = "c5928f49-12ba-48f7-ada3-0d743a3601d5";
+pub(crate) const VISIO: &str = "c5928f49-12ba-48f7-ada3-0d743a3601d5";
 
 /// A portal with its worker, connected to a practice tenant of its own.
-struct Rehearsal {
-    app: TestApp,
-    application: ApplicationId,
-    browser: Browser,
+pub(crate) struct Rehearsal {
+    pub(crate) app: TestApp,
+    pub(crate) application: ApplicationId,
+    pub(crate) browser: Browser,
     tenant: String,
     conformance: Conformance,
     http: reqwest::Client,
@@ -40,7 +40,7 @@ struct Rehearsal {
 
 impl Rehearsal {
     /// Connected, with nobody assigned and E3 granted to everyone who has the application.
-    async fn begin(store: signpost_store::Store) -> Self {
+    pub(crate) async fn begin(store: signpost_store::Store) -> Self {
         let conformance = Conformance::new();
         let tenant = PracticeTenant::new(Options::default());
         let credentials = tenant.credentials().unwrap();
@@ -77,7 +77,7 @@ impl Rehearsal {
     }
 
     /// Puts a person into the directory and gives them the application.
-    async fn add(&self, number: u128, given_name: &str, surname: &str) -> UserId {
+    pub(crate) async fn add(&self, number: u128, given_name: &str, surname: &str) -> UserId {
         let id = UserId::from_number(number);
         let mut profile = Profile {
             user_name: format!("{given_name}.{surname}@contoso.example").to_lowercase(),
@@ -107,7 +107,7 @@ impl Rehearsal {
         id
     }
 
-    async fn unassign(&self, users: &[UserId]) {
+    pub(crate) async fn unassign(&self, users: &[UserId]) {
         let filter = AssignmentFilter::default();
         let mut tx = self.app.portal.store.write().await.unwrap();
         let request = PageRequest::first(100);
@@ -131,7 +131,7 @@ impl Rehearsal {
         tx.commit().await.unwrap();
     }
 
-    async fn assign(&self, user: UserId) {
+    pub(crate) async fn assign(&self, user: UserId) {
         let portal = &self.app.portal;
         let mut tx = portal.store.write().await.unwrap();
         let (random, principals) = (portal.random.as_ref(), [Principal::User(user)]);
@@ -142,7 +142,7 @@ impl Rehearsal {
     }
 
     /// Presses Sync Users and waits until the run is over or waits for an answer.
-    async fn sync(&self) -> Run {
+    pub(crate) async fn sync(&self) -> Run {
         let run = self.queue(RunMode::Sync).await;
         self.until_it_rests(run).await
     }
@@ -167,19 +167,19 @@ impl Rehearsal {
     }
 
     /// The page's own events say when: the stream ends.
-    async fn until_it_rests(&self, run: Run) -> Run {
+    pub(crate) async fn until_it_rests(&self, run: Run) -> Run {
         let events = self.browser.get(&format!("/runs/{}/events", run.id)).await;
         assert!(events.body.contains("event: done"), "{}", events.body);
         self.run(run.id).await
     }
 
-    async fn run(&self, id: signpost_model::RunId) -> Run {
+    pub(crate) async fn run(&self, id: signpost_model::RunId) -> Run {
         let mut read = self.app.portal.store.read().await.unwrap();
         runs::find(&mut read, id).await.unwrap().unwrap()
     }
 
     /// The live account with this user principal name, as the practice tenant shows it.
-    async fn account(&self, name: &str) -> Option<Value> {
+    pub(crate) async fn account(&self, name: &str) -> Option<Value> {
         let url = format!("{}/_practice/accounts?state=live&key={name}", self.tenant);
         let answer: Value = self
             .http
@@ -205,7 +205,7 @@ impl Rehearsal {
             .unwrap()
     }
 
-    async fn control(&self, path: &str, body: Value) {
+    pub(crate) async fn control(&self, path: &str, body: Value) {
         let request = self
             .http
             .post(format!("{}/_practice/{path}", self.tenant))
@@ -271,7 +271,12 @@ async fn connect(app: &TestApp) -> ApplicationId {
     application
 }
 
-async fn grant(tx: &mut Write, random: &dyn Random, application: ApplicationId, skus: &[&str]) {
+pub(crate) async fn grant(
+    tx: &mut Write,
+    random: &dyn Random,
+    application: ApplicationId,
+    skus: &[&str],
+) {
     let grants: Vec<NewGrant> = skus
         .iter()
         .map(|sku| NewGrant {
@@ -285,7 +290,7 @@ async fn grant(tx: &mut Write, random: &dyn Random, application: ApplicationId, 
         .unwrap();
 }
 
-fn has_license(account: &Value, sku: &str) -> bool {
+pub(crate) fn has_license(account: &Value, sku: &str) -> bool {
     let licenses = account["assignedLicenses"]
         .as_array()
         .cloned()

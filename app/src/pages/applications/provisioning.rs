@@ -32,6 +32,7 @@ use crate::components::{
 };
 use crate::error::PortalError;
 use crate::forms::{FormState, session};
+use crate::pages::control::{Attention, ReviewCard};
 use crate::permissions::Judgement;
 use crate::portal::{Portal, portal};
 use crate::root::page;
@@ -97,6 +98,7 @@ pub fn Provisioning() -> impl IntoView {
         let names = licenses::group_names(&mut read, &stored.grants, &groups).await?;
         let last = runs::find_last_finished(&mut read, id, RunScope::Everyone).await?;
         let planned = licenses::planned_seats(&mut read, id).await?;
+        let attention = Attention::load(&mut read, id).await?;
         drop(read);
         let form = visit().form_state();
         let refusal = refusal_of(id, &form).await;
@@ -129,6 +131,7 @@ pub fn Provisioning() -> impl IntoView {
                 actions=actions
             >
                 <Body portal=portal shown=shown last=last />
+                <ReviewCard id=id attention=attention />
             </ApplicationPage>
         })
     })

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use signpost_model::{AccessType, Application, Role};
 use signpost_store::scope::RuleMatches;
-use signpost_store::{Constraint, applications, connections, scope};
+use signpost_store::{Constraint, applications, connections, schedule, scope};
 
 use super::access_editor::{AccessDraft, AccessFields, is_edit};
 use super::frame::{ApplicationPage, Part};
@@ -15,6 +15,7 @@ use crate::components::{
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, Posted, respond};
+use crate::pages::control::ScheduleCard;
 use crate::portal::portal;
 use crate::root::page;
 use crate::urls;
@@ -31,6 +32,7 @@ pub fn ApplicationSettings() -> impl IntoView {
         let application = found(&mut read, id).await?;
         let connection = connections::find(&mut read, id).await?;
         let number = scope::count(&mut read, &application).await?;
+        let schedule = schedule::find(&mut read, id).await?;
         let form = visit().form_state();
         let draft = if form.typed("combine").is_some() {
             AccessDraft::typed(&form.values)
@@ -45,6 +47,7 @@ pub fn ApplicationSettings() -> impl IntoView {
             view! {
                 <ErrorSummary errors=form.problems() />
                 <Name application=application.clone() form=form.clone() />
+                <ScheduleCard id=id schedule=schedule form=form.clone() may=may />
                 <Access application=application.clone() draft=draft matches=matches error=error />
                 <Delete application=application.clone() number=number form=form />
             }
@@ -56,6 +59,7 @@ pub fn ApplicationSettings() -> impl IntoView {
                 <Note tone=Tone::Info title="Only an Administrator can change these.">
                     {words}
                 </Note>
+                <ScheduleCard id=id schedule=schedule form=form may=may />
             }
             .into_any()
         };

@@ -119,14 +119,16 @@ fn ChoiceOf(blocker: Blocker, user: UserId, name: String) -> impl IntoView {
 fn candidates(blocker: &Blocker) -> Vec<&signpost_model::plan::Candidate> {
     match blocker {
         Blocker::AmbiguousMatch { candidates } => candidates.iter().collect(),
-        Blocker::ImmutableIdDiffers { candidate, .. } => vec![candidate],
+        Blocker::ImmutableIdDiffers { candidate, .. } | Blocker::DeletedAccount { candidate } => {
+            vec![candidate]
+        }
         _ => Vec::new(),
     }
 }
 
 /// The planned, running or finished actions.
 #[component]
-pub(super) fn Actions(actions: Vec<StoredAction>) -> impl IntoView {
+pub(super) fn Actions(application: ApplicationId, actions: Vec<StoredAction>) -> impl IntoView {
     let columns = vec![
         Column::new("User"),
         Column::new("Change"),
@@ -136,7 +138,7 @@ pub(super) fn Actions(actions: Vec<StoredAction>) -> impl IntoView {
     ];
     let rows = actions
         .into_iter()
-        .map(|action| view! { <Row action=action /> })
+        .map(|action| view! { <Row application=application action=action /> })
         .collect_view();
     view! {
         <DataTable caption="Actions" columns=columns narrow=Narrow::Stacks>
@@ -147,8 +149,14 @@ pub(super) fn Actions(actions: Vec<StoredAction>) -> impl IntoView {
 }
 
 #[component]
-fn Row(action: StoredAction) -> impl IntoView {
+fn Row(application: ApplicationId, action: StoredAction) -> impl IntoView {
     let kind = action.action.kind();
+    let taken = action.action.is_removal() && action.state == ActionState::Applied;
+    let restore = taken.then(|| {
+        let href = urls::application_user_restore(application, action.user_id);
+        let label = format!("Restore {}", action.display_name);
+        view! { <a href=href aria-label=label>"Restore"</a> }
+    });
     let (icon, tone) = look_of(kind);
     view! {
         <tr>
@@ -170,14 +178,16 @@ fn Row(action: StoredAction) -> impl IntoView {
             <td>{action.reason.text()}</td>
             <td>
                 <OutcomeOf action=action />
+                {restore}
             </td>
         </tr>
     }
     .into_any()
 }
 
+/// What became of an action, with Microsoft's answer.
 #[component]
-fn OutcomeOf(action: StoredAction) -> impl IntoView {
+pub(crate) fn OutcomeOf(action: StoredAction) -> impl IntoView {
     let request_id = action.request_id.clone();
     let details = request_id.map(|id| {
         view! {
@@ -236,7 +246,7 @@ pub(super) const fn look_of(kind: ActionKind) -> (Icon, Tone) {
 }
 
 /// Before and after of an action, in words.
-pub(super) fn differences(action: &Action) -> Vec<Difference> {
+pub(crate) fn differences(action: &Action) -> Vec<Difference> {
     let gained = |label: &str, value: String| Difference::new(label, None, Some(value));
     let lost = |label: &str, value: String| Difference::new(label, Some(value), None);
     match action {

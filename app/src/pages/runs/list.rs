@@ -12,8 +12,8 @@ use super::status_of;
 use crate::components::PageHeader;
 use crate::components::plural::count;
 use crate::components::{
-    Card, Column, DataTable, EmptyState, Icon, LinkButton, Pager, Pages, Precision, RunBar,
-    RunChart, RunChartLegend, StatusBadge, Time, moment,
+    Card, Column, DataTable, DurationChart, EmptyState, Icon, LinkButton, Pager, Pages, Precision,
+    RunBar, RunChart, RunChartLegend, StatusBadge, Time, moment,
 };
 use crate::error::PortalError;
 use crate::portal::portal;
@@ -151,10 +151,23 @@ fn Chart(runs: Vec<Run>) -> impl IntoView {
         (Some(first), Some(last)) => vec![day(first), day(last)],
         _ => Vec::new(),
     };
+    let seconds = oldest_first
+        .iter()
+        .map(|run| match (run.started_at, run.finished_at) {
+            (Some(from), Some(to)) => to.millis_since(from).max(0).unsigned_abs().div_ceil(1_000),
+            _ => 0,
+        })
+        .collect();
+    let same_axis = axis.clone();
     view! {
         <Card id="chart" title="Changes per run" actions=|| view! { <RunChartLegend /> }>
             <div class="card__body">
                 <RunChart bars=bars axis=axis />
+            </div>
+        </Card>
+        <Card id="durations" title="Time taken per run">
+            <div class="card__body">
+                <DurationChart seconds=seconds axis=same_axis />
             </div>
         </Card>
     }

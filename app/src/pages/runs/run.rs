@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use signpost_model::plan::ActionKind;
 use signpost_model::run::{Run, RunState, WaitsFor};
-use signpost_model::{Role, RunId};
+use signpost_model::{Role, RunId, Timestamp};
 use signpost_store::runs::actions::{self, ActionFilter, ActionState, BlockedUser, StoredAction};
 use signpost_store::runs::approval;
 use signpost_store::{Cursor, Page as StorePage, PageRequest, applications, runs};
@@ -28,6 +28,9 @@ use crate::urls;
 use crate::visit::{Visit, require, visit};
 
 const ROWS: u32 = 50;
+
+/// Changes after which the pace says something about the rest.
+const LEAST_FOR_A_PACE: i64 = 20;
 
 /// The page of one run.
 #[component]
@@ -108,6 +111,7 @@ pub(super) struct RunData {
     actions: StorePage<StoredAction>,
     blocked: StorePage<BlockedUser>,
     retriable: i64,
+    now: Timestamp,
 }
 
 impl RunData {
@@ -163,6 +167,7 @@ impl RunData {
             actions,
             blocked,
             retriable,
+            now: portal.clock.now(),
         })
     }
 }
@@ -171,7 +176,8 @@ impl RunData {
 pub(super) fn body(data: RunData, visit: &Visit) -> AnyView {
     let may = visit.may(Role::Administrator);
     let waits = data.run.state == RunState::AwaitingApproval;
-    let summary = view! { <Summary run=data.run.clone() retriable=data.retriable may=may /> };
+    let summary =
+        view! { <Summary run=data.run.clone() retriable=data.retriable may=may now=data.now /> };
     let plan = view! { <PlanOf data=data may_choose=waits && may /> };
     view! {
         <div id="run-live" class="stack">
@@ -183,7 +189,7 @@ pub(super) fn body(data: RunData, visit: &Visit) -> AnyView {
 }
 
 #[component]
-fn Summary(run: Run, retriable: i64, may: bool) -> impl IntoView {
+fn Summary(run: Run, retriable: i64, may: bool, now: Timestamp) -> impl IntoView {
     let done = run.tally.applied + run.tally.failed + run.tally.skipped;
     let progress = matches!(run.state, RunState::Applying).then(|| {
         view! {
@@ -229,6 +235,7 @@ fn Summary(run: Run, retriable: i64, may: bool) -> impl IntoView {
             <div class="card__body stack">
                 <p>{sentence(&run)}</p>
                 {progress}
+                {rest_of(&run, now).map(|words| view! { <p>{words}</p> })}
                 <p class="hint">
                     "Started " {started} ". " {by} ". " {run.scope.label()} "."
                     {run.approved_by.clone().map(|name| format!(" Applied by {name}."))}
@@ -238,6 +245,24 @@ fn Summary(run: Run, retriable: i64, may: bool) -> impl IntoView {
         </Card>
     }
     .into_any()
+}
+
+/// How long the run will still take at the pace so far; nothing before there is one.
+fn rest_of(run: &Run, now: Timestamp) -> Option<String> {
+    if run.state != RunState::Applying {
+        return None;
+    }
+    let tally = run.tally;
+    let done = tally.applied + tally.failed + tally.skipped;
+    let left = tally.actions - done;
+    let began = run.planned_at?.max(run.approved_at.unwrap_or_default());
+    let spent = now.millis_since(began);
+    if done < LEAST_FOR_A_PACE || left <= 0 || spent <= 0 {
+        return None;
+    }
+    let millis = i128::from(spent) * i128::from(left) / i128::from(done);
+    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+    Some(format!("About {} left.", duration(millis)))
 }
 
 fn took(run: &Run) -> Option<String> {
@@ -340,6 +365,9 @@ fn Buttons(run: Run, retriable: i64, may: bool) -> impl IntoView {
     let csv = view! {
         <LinkButton href=urls::run_csv(run.id) icon=Icon::Download>
             "Download CSV"
+        </LinkButton>
+        <LinkButton href=urls::run_json(run.id) icon=Icon::Download>
+            "Download JSON"
         </LinkButton>
     };
     let acts = may.then(|| match run.state {
@@ -553,7 +581,7 @@ fn ActionList(run: Run, wanted: Wanted, actions: StorePage<StoredAction>) -> imp
         count(run.tally.actions.unsigned_abs(), "action", "actions")
     );
     view! {
-        <Actions actions=actions.items />
+        <Actions application=run.application_id actions=actions.items />
         <footer class="card__foot">
             <Pager summary=summary pages=pages label="Pages of actions" />
         </footer>

@@ -14,7 +14,7 @@ use futures::Stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use leptos::prelude::{Owner, RenderHtml, provide_context};
 use signpost_model::RunId;
-use signpost_model::run::{Outcome, RunState};
+use signpost_model::run::{Outcome, Run, RunState};
 use signpost_store::runs;
 use signpost_store::runs::actions::{self, StoredAction};
 
@@ -116,6 +116,85 @@ pub async fn csv(
         (CONTENT_DISPOSITION, name),
     ];
     Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+/// The run and every action of it as JSON, streamed.
+pub async fn json(
+    Path(id): Path<String>,
+    Extension(portal): Extension<Portal>,
+) -> Result<Response, http::StatusCode> {
+    let id: RunId = id.parse().map_err(|_| http::StatusCode::NOT_FOUND)?;
+    let found = async { runs::find(&mut *portal.store.read().await?, id).await }.await;
+    let run = match found {
+        Ok(Some(run)) => run,
+        Ok(None) => return Err(http::StatusCode::NOT_FOUND),
+        Err(error) => return Err(PortalError::from(error).status()),
+    };
+    let name = format!("attachment; filename=\"run-{id}.json\"");
+    let pieces = stream! {
+        let mut head = facts(&run).to_string();
+        // The object stays open: its last member is the list.
+        head.pop();
+        yield Ok::<_, signpost_store::Error>(format!("{head},\"actions\":["));
+        let (mut after, mut comma) = (-1, "");
+        loop {
+            let page = async {
+                actions::list_all(&mut *portal.store.read().await?, id, after, CHUNK).await
+            };
+            let actions = page.await?;
+            let Some(last) = actions.last() else { break };
+            after = last.sequence;
+            let mut piece = String::new();
+            for action in &actions {
+                piece.push_str(comma);
+                piece.push_str(&object(action).to_string());
+                comma = ",\n";
+            }
+            yield Ok(piece);
+        }
+        yield Ok("]}\n".to_owned());
+    };
+    let headers = [
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (CONTENT_DISPOSITION, name),
+    ];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+fn facts(run: &Run) -> serde_json::Value {
+    let at = |at: Option<signpost_model::Timestamp>| at.map(|at| at.to_string());
+    serde_json::json!({
+        "run": run.id,
+        "application": run.application_id,
+        "state": run.state,
+        "trigger": run.trigger,
+        "scope": run.scope,
+        "mode": run.mode,
+        "requested_by": run.requested_by,
+        "approved_by": run.approved_by,
+        "created_at": run.created_at.to_string(),
+        "started_at": at(run.started_at),
+        "planned_at": at(run.planned_at),
+        "finished_at": at(run.finished_at),
+        "tally": run.tally,
+        "failure": run.failure,
+    })
+}
+
+fn object(action: &StoredAction) -> serde_json::Value {
+    serde_json::json!({
+        "sequence": action.sequence,
+        "user": action.user_id,
+        "user_name": action.user_name,
+        "display_name": action.display_name,
+        "object_id": action.object_id,
+        "action": action.action,
+        "reason": action.reason,
+        "state": action.state.key(),
+        "outcome": action.outcome,
+        "request_id": action.request_id,
+        "changed_at": action.changed_at.to_string(),
+    })
 }
 
 const HEADER: [&str; 9] = [

@@ -2,8 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use signpost_model::provisioning::LastOutcome;
-use signpost_model::run::Outcome;
 use signpost_model::{Group, Role, User, UserId};
 use signpost_store::user_applications::{self, UserApplication};
 use signpost_store::{Constraint, Error, Read, groups, users};
@@ -15,11 +13,11 @@ use super::new::taken;
 use super::profile::{MANAGER, ProfileFields, Stored, typed_profile};
 use super::rows::status;
 use crate::components::{
-    Button, Card, Column, Crumb, DataTable, EmptyState, ErrorSummary, Form, Guard, Icon, Look,
-    PageHeader, Time,
+    Button, Card, Crumb, ErrorSummary, Form, Guard, Icon, Look, PageHeader, Time,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, Posted, Refusal, respond};
+use crate::pages::control::UserAccounts;
 use crate::portal::portal;
 use crate::root::page;
 use crate::shell::{Notices, Page, Section};
@@ -55,7 +53,7 @@ pub fn UserPage() -> impl IntoView {
                 <ProfileCard user=shown.user.clone() stored=shown.stored form=form.clone() proposals=shown.proposals />
                 <div class="cols">
                     <div class="stack">
-                        <ApplicationsCard applications=shown.applications />
+                        <UserAccounts user=shown.user.id applications=shown.applications />
                         <GroupsCard user=shown.user groups=shown.groups names=shown.names form=form />
                     </div>
                     <History events=shown.history />
@@ -180,58 +178,6 @@ fn ProfileCard(
         </Form>
     }
     .into_any()
-}
-
-#[component]
-fn ApplicationsCard(applications: Vec<UserApplication>) -> impl IntoView {
-    if applications.is_empty() {
-        return view! {
-            <Card id="applications" title="Applications">
-                <EmptyState
-                    icon=Icon::Layers
-                    title="No applications"
-                    why="This user has none. Assign one on the application's page."
-                />
-            </Card>
-        }
-        .into_any();
-    }
-    let rows = applications
-        .into_iter()
-        .map(|application| {
-            let state = application.state.map_or("Waiting", |state| state.label());
-            view! {
-                <tr>
-                    <th scope="row">
-                        <a href=urls::application_assignments(application.application_id)>{application.name}</a>
-                    </th>
-                    <td>{state}</td>
-                    <td>{application.last_outcome.map(outcome_words)}</td>
-                </tr>
-            }
-        })
-        .collect_view();
-    let columns = ["Application", "Account", "Last outcome"].map(Column::new);
-    view! {
-        <Card id="applications" title="Applications">
-            <DataTable caption="Applications" columns=columns.to_vec()>
-                {rows}
-            </DataTable>
-        </Card>
-    }
-    .into_any()
-}
-
-fn outcome_words(outcome: LastOutcome) -> String {
-    match outcome {
-        LastOutcome::Blocked(blockers) => blockers
-            .first()
-            .map(|blocker| blocker.text())
-            .unwrap_or_default(),
-        LastOutcome::Done(Outcome::Applied { .. }) => "Done".to_owned(),
-        LastOutcome::Done(Outcome::Failed(failure)) => failure.kind.text().to_owned(),
-        LastOutcome::Done(Outcome::Skipped { because }) => because.text().to_owned(),
-    }
 }
 
 /// Saves the profile.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use signpost_model::plan::{Action, ActionKind, Blocker, ObjectId, Reason};
 use signpost_model::run::{Outcome, UnknownWord};
-use signpost_model::{ProvisioningState, RunId, Timestamp, UserId};
+use signpost_model::{ApplicationId, ProvisioningState, RunId, Timestamp, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -150,6 +150,27 @@ pub async fn list_all(
     let rows = sqlx::query(AssertSqlSafe(sql))
         .bind(run.to_string())
         .bind(after)
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(stored).collect()
+}
+
+/// The newest actions on one user's account that were tried, at most `limit`.
+pub async fn list_of_user(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<StoredAction>> {
+    let sql = format!(
+        "{SELECT} where r.application_id = $1 and p.user_id = $2 and t.user_id = $2
+           and t.state in ('applied', 'failed', 'skipped')
+         order by t.run_id desc, t.sequence desc limit $3"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(application.to_string())
+        .bind(user.to_string())
         .bind(limit)
         .fetch_all(db)
         .await?;

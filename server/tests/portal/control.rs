@@ -1,0 +1,257 @@
+//! What operators steer, through the real pages against the practice tenant.
+
+use serde_json::json;
+use signpost_model::policy::DriftRule;
+use signpost_model::run::{Run, RunState};
+use signpost_model::{Policy, Role, RunId};
+use signpost_store::testing::{AUTHOR, NOW};
+use signpost_store::{both_engines, policies};
+
+use crate::support::Answer;
+use crate::syncing::{E3, Rehearsal, VISIO, grant, has_license};
+
+const ANA: &str = "ana.silva@contoso.example";
+
+impl Rehearsal {
+    async fn set_policy(&self, policy: Policy) {
+        let mut tx = self.app.portal.store.write().await.unwrap();
+        policies::set_policy(&mut tx, self.application, &policy, &AUTHOR, NOW)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    fn page(&self, name: &str) -> String {
+        format!("/applications/{}/{name}", self.application)
+    }
+
+    /// Posts a form of the application and gets the page it leads to.
+    async fn post(&self, endpoint: &str, fields: &[(&str, &str)]) -> Answer {
+        let application = self.application.to_string();
+        let mut all = vec![("application", application.as_str())];
+        all.extend_from_slice(fields);
+        let path = format!("/api/control/{endpoint}");
+        self.browser.submit(&path, &all).await
+    }
+
+    /// Posts a form that starts a run, and waits for it.
+    async fn start(&self, endpoint: &str, fields: &[(&str, &str)]) -> Run {
+        let application = self.application.to_string();
+        let mut all = vec![("application", application.as_str())];
+        all.extend_from_slice(fields);
+        let answer = self
+            .browser
+            .post(&format!("/api/control/{endpoint}"), &all)
+            .await;
+        let id: RunId = answer
+            .location()
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        self.until_it_rests(self.run(id).await).await
+    }
+}
+
+fn says(page: &Answer, words: &[&str]) {
+    for word in words {
+        assert!(page.body.contains(word), "«{word}» in {}", page.body);
+    }
+}
+
+both_engines! {
+    async fn a_leaver_is_restored_with_sign_in_and_licenses_and_stays_so(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let policy = Policy { remove_licenses: true, ..Policy::default() };
+        rehearsal.set_policy(policy).await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        rehearsal.sync().await;
+        rehearsal.unassign(&[ana]).await;
+        let left = rehearsal.sync().await;
+        let account = rehearsal.account(ANA).await.unwrap();
+        assert_eq!(account["accountEnabled"], false);
+        assert!(!has_license(&account, E3));
+        let run_page = rehearsal.browser.get(&format!("/runs/{}", left.id)).await;
+        let address = rehearsal.page(&format!("users/{ana}/restore"));
+        says(&run_page, &[&address]);
+        let page = rehearsal.browser.get(&address).await;
+        says(&page, &["Restore Ana Silva", "Microsoft 365 E3", "Allowed"]);
+        let (user, snapshot) = (ana.to_string(), left.id.to_string());
+        let wish = [("user", user.as_str()), ("snapshot", snapshot.as_str())];
+        let refused = rehearsal.post("restore", &[&wish[..], &[("days", "no")]].concat()).await;
+        says(&refused, &["Enter the days as a number"]);
+        let run = rehearsal.start("restore", &[&wish[..], &[("days", "7")]].concat()).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        let account = rehearsal.account(ANA).await.unwrap();
+        assert_eq!(account["accountEnabled"], true);
+        assert!(has_license(&account, E3));
+        rehearsal.sync().await;
+        let account = rehearsal.account(ANA).await.unwrap();
+        assert!(has_license(&account, E3), "nothing is taken again while it is held");
+        let leavers = rehearsal.browser.get(&rehearsal.page("leavers")).await;
+        says(&leavers, &["Ana Silva", "Postponed until"]);
+        let fields = [("user", user.as_str()), ("act", "go_on")];
+        let answer = rehearsal.post("postpone", &fields).await;
+        says(&answer, &["go on as the Actions say"]);
+        rehearsal.sync().await;
+        assert_eq!(rehearsal.account(ANA).await.unwrap()["accountEnabled"], false);
+    }
+
+    async fn a_deleted_account_comes_back_from_the_deleted_items(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let policy = Policy {
+            delete_accounts: true,
+            days_before_deletion: 0,
+            ..Policy::default()
+        };
+        rehearsal.set_policy(policy).await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        rehearsal.sync().await;
+        rehearsal.unassign(&[ana]).await;
+        let left = rehearsal.sync().await;
+        assert_eq!(rehearsal.account(ANA).await, None);
+        let (user, snapshot) = (ana.to_string(), left.id.to_string());
+        let page = rehearsal.browser.get(&rehearsal.page(&format!("users/{ana}/restore"))).await;
+        says(&page, &["deleted items"]);
+        let fields = [("user", user.as_str()), ("snapshot", snapshot.as_str()), ("days", "7")];
+        let run = rehearsal.start("restore", &fields).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        let account = rehearsal.account(ANA).await.unwrap();
+        assert_eq!(account["accountEnabled"], true);
+        assert!(has_license(&account, E3));
+    }
+
+    async fn why_explains_each_step_and_sync_now_takes_one_user(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        let address = rehearsal.page(&format!("users/{ana}/why"));
+        let before = rehearsal.browser.get(&address).await;
+        says(&before, &[
+            "Source", "Assigned directly.", "No account is linked.", "Mapping",
+            "What the next plan would do", "Create account", "No calls yet",
+        ]);
+        let user_page = rehearsal.browser.get(&format!("/users/{ana}")).await;
+        says(&user_page, &["Sync now", "Why?", "Restore"]);
+        let user = ana.to_string();
+        let run = rehearsal.start("sync-user", &[("user", user.as_str())]).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        assert_eq!(run.only_user, Some(ana));
+        let after = rehearsal.browser.get(&address).await;
+        says(&after, &["Linked with ana.silva@contoso.example", "Last calls", "Request ID"]);
+        let json = rehearsal.browser.get(&format!("/runs/{}/actions.json", run.id)).await;
+        let parsed: serde_json::Value = serde_json::from_str(&json.body).unwrap();
+        assert_eq!(parsed["actions"][0]["action"]["kind"], "create_account");
+    }
+
+    async fn a_pause_stands_on_every_page_until_it_ends(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let settings = rehearsal.page("settings");
+        says(&rehearsal.browser.get(&settings).await, &["Schedule", "Pause"]);
+        rehearsal.post("pause", &[]).await;
+        let auditor = rehearsal.app.sign_in(Role::Auditor).await;
+        let overview = auditor.get("/").await;
+        says(&overview, &["is paused by", "Resume"]);
+        let resumed = rehearsal.post("resume", &[]).await;
+        assert!(!resumed.body.contains("is paused by"));
+        let wrong = [("look_minutes", "1"), ("full_hours", "24")];
+        says(&rehearsal.post("schedule", &wrong).await, &["Enter a number from 5 to 1440"]);
+        let good = [("look_minutes", "15"), ("full_hours", "48")];
+        says(&rehearsal.post("schedule", &good).await, &["Schedule saved.", "value=\"15\""]);
+    }
+
+    async fn a_failing_connection_says_why_until_a_run_succeeds(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        rehearsal.add(1, "Ana", "Silva").await;
+        let token = json!({
+            "method": "POST", "route": "/{tenant}/oauth2/v2.0/token", "status": 401, "times": 2,
+            "body": {"error": "invalid_client", "error_codes": [7000222],
+                     "error_description": "AADSTS7000222: The provided client secret keys are expired."},
+        });
+        rehearsal.control("faults", token).await;
+        for _ in 0..2 {
+            assert_eq!(rehearsal.sync().await.state, RunState::Failed);
+        }
+        let overview = rehearsal.browser.get("/users").await;
+        says(&overview, &["failed 2 times in a row", "secret"]);
+        let run = rehearsal.start("try-again", &[]).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        let overview = rehearsal.browser.get("/users").await;
+        assert!(!overview.body.contains("times in a row"));
+    }
+
+    async fn matches_are_reviewed_with_what_adoption_would_change(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        // The tenant is known once it was read.
+        rehearsal.add(9, "Zoe", "Quist").await;
+        rehearsal.sync().await;
+        let account = json!({
+            "userPrincipalName": ANA, "displayName": "Ana at the front desk",
+            "mail": "ana.silva@contoso.example", "usageLocation": "PT",
+        });
+        rehearsal.control("accounts", account).await;
+        rehearsal.sync().await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        let page = rehearsal.browser.get(&rehearsal.page("matches")).await;
+        says(&page, &["Ana Silva", "Exact", "Set ImmutableId", "(kept)", "Ana at the front desk"]
+            .map(|word| if word == "Set ImmutableId" { "ImmutableId" } else { word }));
+        let user = ana.to_string();
+        let never = [("ids", user.as_str()), ("act", "never")];
+        says(&rehearsal.post("match", &never).await, &["1 user decided", "Never linked"]);
+        let choice = format!("choice-{ana}");
+        let again = [("act", "save"), (choice.as_str(), "reopen")];
+        says(&rehearsal.post("match", &again).await, &["Exact"]);
+        let object = rehearsal.account(ANA).await.unwrap()["id"].as_str().unwrap().to_owned();
+        let matched = format!("match-{ana}");
+        let accept = [("ids", user.as_str()), ("act", "accept"), (matched.as_str(), object.as_str())];
+        rehearsal.post("match", &accept).await;
+        rehearsal.sync().await;
+        let page = rehearsal.browser.get(&rehearsal.page("matches")).await;
+        assert!(!page.body.contains("Ana Silva"), "she has her account now");
+        assert_eq!(rehearsal.account(ANA).await.unwrap()["displayName"], "Ana at the front desk");
+    }
+
+    async fn drift_is_listed_and_reverted_when_somebody_says_so(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let mut policy = Policy::default();
+        policy.drift.rule = DriftRule::Ask;
+        rehearsal.set_policy(policy).await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        rehearsal.sync().await;
+        let changed = json!({"userPrincipalName": ANA, "displayName": "Somebody else's words"});
+        rehearsal.control("accounts", changed).await;
+        assert_eq!(rehearsal.sync().await.tally.actions, 0);
+        let page = rehearsal.browser.get(&rehearsal.page("drift")).await;
+        says(&page, &["Somebody else", "Display name", "Accept", "Revert", "Ignore"]);
+        let which = format!("{ana} display_name");
+        let fields = [("which", which.as_str()), ("choice", "revert")];
+        says(&rehearsal.post("drift", &fields).await, &["will be written again"]);
+        rehearsal.sync().await;
+        assert_eq!(rehearsal.account(ANA).await.unwrap()["displayName"], "Ana Silva");
+        let page = rehearsal.browser.get(&rehearsal.page("drift")).await;
+        says(&page, &["Nothing waits for a decision"]);
+    }
+
+    async fn who_waits_for_a_seat_is_listed_and_a_fallback_serves_them(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        let portal = &rehearsal.app.portal;
+        let mut tx = portal.store.write().await.unwrap();
+        grant(&mut tx, portal.random.as_ref(), rehearsal.application, &[VISIO]).await;
+        tx.commit().await.unwrap();
+        for number in 1..=6 {
+            rehearsal.add(number, "Person", &format!("N{number}")).await;
+        }
+        rehearsal.sync().await;
+        let page = rehearsal.browser.get(&rehearsal.page("seats")).await;
+        says(&page, &["Person N6", "1 user waits", "instead of"]);
+        let version = crate::support::hidden_value(&page.body, "version").unwrap();
+        let field = format!("fallback-{VISIO}-0");
+        let fields = [("version", version.as_str()), (field.as_str(), E3)];
+        says(&rehearsal.post("fallbacks", &fields).await, &["Fallbacks saved."]);
+        rehearsal.sync().await;
+        let account = rehearsal.account("person.n6@contoso.example").await.unwrap();
+        assert!(has_license(&account, E3), "{account:#}");
+        let page = rehearsal.browser.get(&rehearsal.page("seats")).await;
+        says(&page, &["Nobody waits"]);
+    }
+}
