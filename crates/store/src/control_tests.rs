@@ -13,6 +13,7 @@ use crate::fixtures::{
     NOW, account, add_connected, add_users, alice, dirty, inputs, planned, random, settle_all,
     start, user,
 };
+use crate::following::Unlinked;
 use crate::runs::outcomes::{Effect, Recorded};
 use crate::runs::{self, RunEnd};
 use crate::schedule::{self, AlertKind};
@@ -248,6 +249,8 @@ both_engines! {
         note(Vec::new()).await;
         assert_eq!(open().await, 0, "what is as it was is over");
         note(vec![drifted("Lisbon")]).await;
+        note(vec![drifted("Lisbon")]).await;
+        assert_eq!(open().await, 1, "what is found twice waits once");
         let which = [(user(1), TargetAttribute::City)];
         let decide = async |choice| {
             let mut tx = store.write().await.unwrap();
@@ -321,8 +324,14 @@ both_engines! {
         assert_eq!(dirty(&store, application.id).await, [user(1)]);
         let mut db = store.read().await.unwrap();
         let request = PageRequest::first(10);
-        let unlinked = following::list_unlinked(&mut db, application.id, &request).await.unwrap();
-        assert_eq!(unlinked.items, [user(1), user(2)]);
+        for (which, expected) in [
+            (Unlinked::Everyone, vec![user(1), user(2)]),
+            (Unlinked::WithCandidates, vec![user(1)]),
+        ] {
+            let id = application.id;
+            let found = following::list_unlinked(&mut db, id, which, &request).await.unwrap();
+            assert_eq!(found.items, expected);
+        }
     }
 
     async fn leavers_are_listed_with_what_is_left_of_their_account(store: Store) {

@@ -37,30 +37,35 @@ pub(crate) async fn note(
     now: Timestamp,
 ) -> Result<()> {
     let users = json_keys(plans.iter().map(|plan| plan.user_id));
-    // What is gone, or was found with another value, is not what was decided about. A decision to
-    // ignore holds whatever happens.
-    sqlx::query(
-        "delete from drifts where application_id = $1 and state <> 'ignore'
-           and user_id in (select key from json_each(json($2)))",
-    )
-    .bind(application.to_string())
-    .bind(&users)
-    .execute(&mut *db)
-    .await?;
-    let mut open = Map::new();
+    let (mut open, mut found) = (Map::new(), Map::new());
     for plan in plans {
-        for drift in plan
-            .drifts
-            .iter()
-            .filter(|drift| drift.rule == DriftRule::Ask)
-        {
+        for drift in &plan.drifts {
             let attribute = drift.attribute.key();
             let key = format!("{} {attribute}", plan.user_id);
-            open.insert(
-                key,
-                json!([plan.user_id, attribute, drift.ours, drift.tenant]),
-            );
+            let row = json!([plan.user_id, attribute, drift.ours, drift.tenant]);
+            if drift.rule == DriftRule::Ask {
+                open.insert(key.clone(), row.clone());
+            }
+            found.insert(key, row);
         }
+    }
+    // What is as it was, or is found with another value, is not what waited or was decided. A
+    // decision stays while its value does: the plan that follows it may still be thrown away. A
+    // decision to ignore holds whatever happens.
+    for (states, still) in [("('open')", &open), ("('accept', 'revert')", &found)] {
+        let sql = format!(
+            "delete from drifts where application_id = $1 and state in {states}
+               and user_id in (select key from json_each(json($2)))
+               and not exists (select 1 from json_each(json($3)) e
+                 where e.value ->> 0 = drifts.user_id and e.value ->> 1 = drifts.attribute
+                   and e.value ->> 3 = drifts.tenant)"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(application.to_string())
+            .bind(&users)
+            .bind(Value::Object(still.clone()).to_string())
+            .execute(&mut *db)
+            .await?;
     }
     if open.is_empty() {
         return Ok(());

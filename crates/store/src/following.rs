@@ -162,20 +162,43 @@ fn missing(outcome: Option<LastOutcome>) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Which users without an account are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlinked {
+    /// All of them.
+    Everyone,
+    /// Those whom some account could fit, and those about whom somebody has decided.
+    WithCandidates,
+}
+
+/// Whether an account of the tenant could be user `u`'s, or somebody has decided about them.
+const HAS_CANDIDATE: &str = "(exists (select 1 from accounts c where c.application_id = $1
+        and c.immutable_id = u.source_anchor)
+      or exists (select 1 from accounts c where c.application_id = $1
+        and c.upn_folded = coalesce(p.desired_name, u.user_name_folded))
+      or (u.mail <> '' and exists (select 1 from accounts c where c.application_id = $1
+        and c.mail_folded = lower(u.mail)))
+      or exists (select 1 from decisions d where d.application_id = $1 and d.user_id = u.id))";
+
 /// Users without an account after a place, in the order of their ids: those who have or could have
 /// the application. Whether they do is for the planner's inputs to say.
 pub async fn list_unlinked(
     db: &mut AnyConnection,
     application: ApplicationId,
+    which: Unlinked,
     request: &PageRequest,
 ) -> Result<Page<UserId>> {
     let (beyond, order) = direction(request);
+    let which = match which {
+        Unlinked::Everyone => "1 = 1",
+        Unlinked::WithCandidates => HAS_CANDIDATE,
+    };
     let sql = format!(
         "select p.user_id from provisioning p join users u on u.id = p.user_id
          where p.application_id = $1 and u.deleted_at is null and p.state <> 'left'
            and not exists (select 1 from links l where l.application_id = p.application_id
              and l.user_id = p.user_id)
-           and ($2 = '' or p.user_id {beyond} $2)
+           and {which} and ($2 = '' or p.user_id {beyond} $2)
          order by p.user_id {order} limit $3"
     );
     let rows = sqlx::query(AssertSqlSafe(sql))

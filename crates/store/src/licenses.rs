@@ -6,8 +6,8 @@ use signpost_model::{ApplicationId, Author, GrantId, GroupId, Random, Timestamp}
 use sqlx::AnyConnection;
 
 use crate::provisioning::settings_changed;
-use crate::rows::{TableRow, to_json};
-use crate::{Result, Write};
+use crate::rows::{TableRow, json_keys, to_json};
+use crate::{Result, Write, following};
 
 /// A license that an application is to grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -76,7 +76,29 @@ pub async fn set_products(
         .bind(application.to_string())
         .execute(&mut **tx)
         .await?;
+        look_at_fallbacks(tx, application).await?;
     }
+    Ok(())
+}
+
+/// Whoever was given something else while seats were short is looked at when one appears.
+async fn look_at_fallbacks(tx: &mut Write, application: ApplicationId) -> Result<()> {
+    let fallbacks = following::find_fallbacks(tx, application).await?;
+    if fallbacks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update provisioning set revision = revision + 1
+         where application_id = $1 and user_id in (
+           select l.user_id from links l
+           join ownership o on o.application_id = l.application_id and o.object_id = l.object_id
+           where l.application_id = $1 and o.kind = 'license'
+             and o.key in (select key from json_each(json($2))))",
+    )
+    .bind(application.to_string())
+    .bind(json_keys(fallbacks.values().flatten()))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -112,6 +112,24 @@ async fn subject(tx: &mut Write, application: ApplicationId, user: UserId) -> Re
     Ok(Subject::new("user", user, name))
 }
 
+/// Until when nothing is taken from a user's account, while that is still to come.
+pub async fn find_hold(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let until: Option<Option<i64>> = sqlx::query_scalar(
+        "select held_until from provisioning where application_id = $1 and user_id = $2",
+    )
+    .bind(application.to_string())
+    .bind(user.to_string())
+    .fetch_optional(db)
+    .await?;
+    let until = until.flatten().map(Timestamp::from_millis);
+    Ok(until.filter(|until| *until > now))
+}
+
 /// Whoever is switched off or deleted is held by nobody any longer: that is newer.
 pub(crate) async fn end_holds(tx: &mut Write, users: &[UserId]) -> Result<()> {
     sqlx::query(

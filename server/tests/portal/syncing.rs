@@ -193,7 +193,7 @@ impl Rehearsal {
         answer["accounts"].as_array()?.first().cloned()
     }
 
-    async fn calls(&self) -> Value {
+    pub(crate) async fn calls(&self) -> Value {
         let url = format!("{}/_practice/calls", self.tenant);
         self.http
             .get(url)

@@ -5,7 +5,8 @@ use leptos_router::hooks::use_query_map;
 use signpost_model::provisioning::LastOutcome;
 use signpost_model::run::Outcome;
 use signpost_model::{
-    AccessType, Application, AssignmentId, Policy, ProvisioningState, Role, Timestamp,
+    AccessType, Application, ApplicationId, AssignmentId, Policy, ProvisioningState, Role,
+    Timestamp,
 };
 use signpost_store::assignments::{self, AssignedGroup, AssignedUser, AssignmentFilter};
 use signpost_store::{Cursor, Page as StorePage, PageRequest, connections, policies, scope};
@@ -248,7 +249,7 @@ fn List(
         {users
             .items
             .into_iter()
-            .map(|user| view! { <UserRow user=user may=may by_hand=by_hand /> })
+            .map(|user| view! { <UserRow application=application.id user=user may=may by_hand=by_hand /> })
             .collect_view()}
     }
     .into_any();
@@ -373,8 +374,15 @@ fn GroupRow(group: AssignedGroup, may: bool) -> impl IntoView {
 }
 
 #[component]
-fn UserRow(user: AssignedUser, may: bool, by_hand: bool) -> impl IntoView {
+fn UserRow(
+    application: ApplicationId,
+    user: AssignedUser,
+    may: bool,
+    by_hand: bool,
+) -> impl IntoView {
     let name = user.display_name.clone();
+    let why = urls::application_user_why(application, user.user_id);
+    let why_name = format!("Why? {name}");
     let through = match (user.assignment, by_hand) {
         _ if user.state == Some(ProvisioningState::Leaving) && user.assignment.is_none() => {
             view! { <span class="text-3">"No longer"</span> }.into_any()
@@ -407,6 +415,8 @@ fn UserRow(user: AssignedUser, may: bool, by_hand: bool) -> impl IntoView {
             </td>
             <td>
                 <LastSeen outcome=user.last_outcome />
+                " "
+                <a href=why aria-label=why_name>"Why?"</a>
             </td>
             {may.then(|| view! { <UnassignCell assignment=assignment name=name /> })}
         </tr>

@@ -9,8 +9,8 @@ use signpost_sync::planner::LeavingDates;
 use super::ids_of_form;
 use crate::components::plural::count;
 use crate::components::{
-    Badge, Button, ButtonSize, Card, Column, DataTable, EmptyState, ErrorSummary, Form, Icon,
-    Narrow, Pager, Person, Precision, TextField, TextKind, Time, Tone,
+    Badge, Button, ButtonSize, Card, Column, DataTable, EmptyState, ErrorSummary, Expander, Form,
+    Icon, Narrow, Pager, Person, Precision, TextField, TextKind, Time, Tone,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Posted, respond};
@@ -178,20 +178,24 @@ fn Postpone(
         }
     });
     view! {
-        <Form action="/api/control/postpone" class="row">
-            <input type="hidden" name="application" value=application.to_string() />
-            <input type="hidden" name="user" value=leaver.user_id.to_string() />
-            <TextField
-                name=format!("days-{}", leaver.user_id)
-                label=format!("Days from now for {name}")
-                kind=TextKind::Number
-                value="14"
-            />
-            <Button size=ButtonSize::Small name="act" value="postpone" label=format!("Postpone {name}")>
-                "Postpone"
-            </Button>
-            {go_on}
-        </Form>
+        <Expander summary=format!("Postpone {name}")>
+            <Form action="/api/control/postpone" class="stack">
+                <input type="hidden" name="application" value=application.to_string() />
+                <input type="hidden" name="user" value=leaver.user_id.to_string() />
+                <TextField
+                    name=format!("days-{}", leaver.user_id)
+                    label=format!("Days from now for {name}")
+                    kind=TextKind::Number
+                    value="14"
+                />
+                <p class="row">
+                    <Button size=ButtonSize::Small name="act" value="postpone" label=format!("Postpone {name}")>
+                        "Postpone"
+                    </Button>
+                    {go_on}
+                </p>
+            </Form>
+        </Expander>
     }
     .into_any()
 }
@@ -205,7 +209,11 @@ pub async fn postpone_leaving(#[server(default)] act: String) -> Result<(), Port
         let (application, user) = ids_of_form(&posted)?;
         let (portal, author) = (portal()?, visit().author());
         let now = portal.clock.now();
-        let back = urls::application_leavers(application);
+        let back = if posted.first("back") == "restore" {
+            urls::application_user_restore(application, user)
+        } else {
+            urls::application_leavers(application)
+        };
         let until = match act.as_str() {
             "go_on" => None,
             "postpone" => {

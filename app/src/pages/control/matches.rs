@@ -6,6 +6,7 @@ use signpost_model::plan::{Blocker, Candidate, Disposition, LinkMethod, ObjectId
 use signpost_model::provisioning::Decision;
 use signpost_model::run::{RunMode, RunScope, Trigger};
 use signpost_model::{ApplicationId, KnownAccount, Role, UserId};
+use signpost_store::following::Unlinked;
 use signpost_store::runs::{self, NewRun};
 use signpost_store::{accounts, connections, following, provisioning};
 
@@ -15,7 +16,7 @@ use super::why::certainty;
 use crate::components::plural::count;
 use crate::components::{
     Badge, BulkBar, Button, Card, Choice, Column, DataTable, DiffList, Difference, EmptyState,
-    FilterBar, Form, Icon, Look, Narrow, Pager, Person, RowCheck, Select, Tone,
+    FilterBar, Form, Icon, LinkButton, Look, Narrow, Pager, Person, RowCheck, Select, Tone,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, Posted, respond};
@@ -102,7 +103,13 @@ pub fn MatchesPage() -> impl IntoView {
         let mut read = portal.store.read().await?;
         let basis = Basis::load(&mut read, id, portal.clock.now()).await?;
         let connection = connections::find(&mut read, id).await?;
-        let unlinked = following::list_unlinked(&mut read, id, &query.page()).await?;
+        let everyone = query.get("show") == "everyone";
+        let which = if everyone {
+            Unlinked::Everyone
+        } else {
+            Unlinked::WithCandidates
+        };
+        let unlinked = following::list_unlinked(&mut read, id, which, &query.page()).await?;
         let pages = query.pages(&urls::application_matches(id), &unlinked);
         let explained = basis.explain(&mut read, &unlinked.items).await?;
         let search: String = query.get("q").chars().take(200).collect();
@@ -118,12 +125,21 @@ pub fn MatchesPage() -> impl IntoView {
             "user without an account",
             "users without an account",
         );
+        let other = if everyone {
+            (
+                query.with(&urls::application_matches(id), &[("show", "")]),
+                "Only those with a match",
+            )
+        } else {
+            let address = query.with(&urls::application_matches(id), &[("show", "everyone")]);
+            (address, "Everyone without an account")
+        };
         let body = if explained.is_empty() {
             view! {
                 <EmptyState
                     icon=Icon::UserRoundCheck
-                    title="Everyone is matched"
-                    why="Users without an account appear here with the accounts that could be theirs."
+                    title="Nothing to review"
+                    why="Users without an account appear here once an account could be theirs."
                 />
             }
             .into_any()
@@ -155,7 +171,12 @@ pub fn MatchesPage() -> impl IntoView {
                         search_label="Search accounts to link by hand"
                         search=search.clone()
                         clear=(!search.is_empty()).then(|| urls::application_matches(id))
-                    />
+                    >
+                        {everyone.then(|| view! { <input type="hidden" name="show" value="everyone" /> })}
+                        <LinkButton href=other.0 look=Look::Quiet>
+                            {other.1}
+                        </LinkButton>
+                    </FilterBar>
                     <Form action="/api/control/match">
                         <input type="hidden" name="application" value=id.to_string() />
                         <input type="hidden" name="list" value=back />

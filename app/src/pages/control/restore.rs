@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use signpost_model::license::Product;
-use signpost_model::{ApplicationId, KnownAccount, Role, RunId, UserId};
+use signpost_model::{ApplicationId, KnownAccount, Role, RunId, Timestamp, UserId};
 use signpost_store::snapshots::{self, Snapshot};
 use signpost_store::wishes::{self, DAYS_IN_DELETED_ITEMS};
 use signpost_store::{Read, accounts, connections, licenses, runs, users};
@@ -39,6 +39,8 @@ struct Shown {
     snapshots: Vec<Snapshot>,
     account: Option<KnownAccount>,
     products: Vec<Product>,
+    /// Until when nothing is taken from the account.
+    held: Option<Timestamp>,
 }
 
 /// The page.
@@ -51,7 +53,7 @@ pub fn RestorePage() -> impl IntoView {
         let mut read = portal.store.read().await?;
         let application = found(&mut read, id).await?;
         let connection = connections::find(&mut read, id).await?;
-        let shown = load(&mut read, id, user).await?;
+        let shown = load(&mut read, id, user, portal.clock.now()).await?;
         drop(read);
         Ok(view! {
             <ApplicationPage
@@ -66,7 +68,12 @@ pub fn RestorePage() -> impl IntoView {
     })
 }
 
-async fn load(db: &mut Read, id: ApplicationId, user: UserId) -> Result<Shown, PortalError> {
+async fn load(
+    db: &mut Read,
+    id: ApplicationId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Shown, PortalError> {
     let person = users::find(db, user).await?.ok_or(PortalError::NotFound)?;
     let account = accounts::find_linked(db, id, user).await?;
     Ok(Shown {
@@ -76,12 +83,31 @@ async fn load(db: &mut Read, id: ApplicationId, user: UserId) -> Result<Shown, P
         snapshots: snapshots::list(db, id, user, SHOWN).await?,
         account,
         products: licenses::list_products(db, id).await?,
+        held: wishes::find_hold(db, id, user, now).await?,
     })
 }
 
 #[component]
 fn Body(shown: Shown) -> impl IntoView {
     let form = visit().form_state();
+    let held = shown.held.and_then(Timestamp::to_jiff).map(|at| {
+        let go_on = visit().may(Role::Administrator).then(|| {
+            view! {
+                <Form action="/api/control/postpone">
+                    <input type="hidden" name="application" value=shown.application.to_string() />
+                    <input type="hidden" name="user" value=shown.user.to_string() />
+                    <input type="hidden" name="back" value="restore" />
+                    <Button name="act" value="go_on">"Go on"</Button>
+                </Form>
+            }
+        });
+        view! {
+            <Note tone=Tone::Info title="Nothing is taken from this account for now.">
+                "Until " <Time at=at /> ". " {go_on}
+            </Note>
+        }
+        .into_any()
+    });
     let gone = shown.account.is_none();
     let deleted = shown
         .account
@@ -96,6 +122,7 @@ fn Body(shown: Shown) -> impl IntoView {
             "Signpost has taken nothing from this account, so there is nothing to bring back."
         };
         return view! {
+            {held}
             <Card id="restore" title=title>
                 <EmptyState icon=Icon::Undo2 title="Nothing to restore" why=why />
             </Card>
@@ -140,6 +167,7 @@ fn Body(shown: Shown) -> impl IntoView {
     let days = form.value("days", &DAYS.to_string());
     view! {
         <ErrorSummary errors=form.problems() />
+        {held}
         {deleted
             .then(|| {
                 view! {
@@ -179,7 +207,7 @@ fn Body(shown: Shown) -> impl IntoView {
 
 #[component]
 fn Radio(value: String, #[prop(into)] label: String, first: bool) -> impl IntoView {
-    view! { <input class="check" type="radio" name="snapshot" value=value checked=first aria-label=label /> }
+    view! { <input class="radio" type="radio" name="snapshot" value=value checked=first aria-label=label /> }
 }
 
 #[component]

@@ -15,7 +15,8 @@ use super::explain::{Basis, Explained};
 use super::ids_of_page;
 use super::user::{AccountActs, outcome_words};
 use crate::components::{
-    Card, Check, Checklist, Column, DataTable, DiffList, EmptyState, Icon, Narrow, Status, Time,
+    Card, Check, Checklist, Column, DataTable, DiffList, EmptyState, Expander, Icon, Narrow,
+    Status, Time,
 };
 use crate::error::PortalError;
 use crate::pages::applications::frame::{ApplicationPage, Part};
@@ -24,6 +25,9 @@ use crate::portal::portal;
 use crate::root::page;
 use crate::urls;
 use crate::visit::require;
+
+/// Findings of one step that stand open.
+const MOST_OPEN: usize = 6;
 
 /// Actions of earlier runs on the page.
 const LAST_CALLS: i64 = 20;
@@ -127,10 +131,7 @@ fn Steps(basis: Basis, explained: Explained, assigned: Vec<AssignedBy>) -> impl 
     let steps = steps
         .into_iter()
         .map(|step| {
-            let more = (!step.more.is_empty()).then(|| {
-                let lines = step.more.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
-                view! { <ul>{lines}</ul> }.into_any()
-            });
+            let more = (!step.more.is_empty()).then(|| findings(step.more));
             view! { <Check status=step.status title=step.title detail=step.detail more=move || more /> }
                 .into_any()
         })
@@ -147,6 +148,21 @@ fn Steps(basis: Basis, explained: Explained, assigned: Vec<AssignedBy>) -> impl 
         {changes}
     }
     .into_any()
+}
+
+/// The findings of a step; many of them behind a line that opens.
+fn findings(lines: Vec<String>) -> AnyView {
+    let many = lines.len() > MOST_OPEN;
+    let items = lines
+        .into_iter()
+        .map(|line| view! { <li>{line}</li> })
+        .collect_view();
+    let list = view! { <ul class="checklist__findings">{items}</ul> };
+    if many {
+        view! { <Expander summary="Show all">{list}</Expander> }.into_any()
+    } else {
+        list.into_any()
+    }
 }
 
 fn source(explained: &Explained) -> Step {
@@ -212,11 +228,18 @@ fn matched(explained: &Explained) -> Step {
         (Some(link), _, _) => Step::new(
             true,
             "Match",
-            format!(
-                "Linked with {} by {}.",
-                name_of(&link.object_id),
-                link.method.label()
-            ),
+            match link.method {
+                LinkMethod::Created => {
+                    format!(
+                        "Linked with {}, created by Signpost.",
+                        name_of(&link.object_id)
+                    )
+                }
+                method => {
+                    let by = method.label();
+                    format!("Linked with {}, by {by}.", name_of(&link.object_id))
+                }
+            },
         ),
         _ => Step::new(
             plan.blockers.iter().all(|blocker| !blocker.blocks_user()),

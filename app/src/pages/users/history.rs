@@ -74,6 +74,16 @@ fn happened(event: AuditEvent, managers: &HashMap<String, String>) -> Happened {
         "user.disabled" => ("Disabled", Icon::Ban),
         "user.deleted" => ("Deleted", Icon::Trash2),
         "user.restored" => ("Restored", Icon::Undo2),
+        "account.restore_requested" => ("Account restored", Icon::Undo2),
+        "leaving.postponed" => ("Leaving postponed", Icon::Hourglass),
+        "leaving.resumed" => ("Leaving resumed", Icon::Play),
+        "match.linked" => ("Linked with an account", Icon::UserRoundCheck),
+        "match.left_out" => ("Left out of matching", Icon::Ban),
+        "match.reopened" => ("Matched again", Icon::UserRoundCheck),
+        "drift.accepted" => ("Change in the tenant accepted", Icon::Check),
+        "drift.reverted" => ("Change in the tenant reverted", Icon::Undo2),
+        "drift.ignored" => ("Change in the tenant ignored", Icon::Ban),
+        "drift.reopened" => ("Change in the tenant looked at again", Icon::RefreshCw),
         _ => ("Changed", Icon::Pencil),
     };
     let (before, after) = (fields(event.before.as_ref()), fields(event.after.as_ref()));

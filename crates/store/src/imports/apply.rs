@@ -179,6 +179,17 @@ async fn update_users(
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
+    // Whoever the file switches off is held by nobody any longer.
+    sqlx::query(
+        "update provisioning set held_until = null where held_until is not null
+           and user_id in (select r.user_id from import_users r
+             where r.import_id = $1 and r.line > $2 and r.line <= $3 and r.enabled = 0)",
+    )
+    .bind(import.to_string())
+    .bind(lines.after)
+    .bind(lines.to)
+    .execute(&mut **tx)
+    .await?;
     counts::add(tx, Counted::Users, restored).await
 }
 
