@@ -15,7 +15,8 @@ alter table provisioning add column waits_since bigint;
 update provisioning set waits_since = 0 where last_outcome like '%"no_seats"%';
 create index provisioning_waits_idx on provisioning (application_id, waits_since, user_id)
     where waits_since is not null;
-create index provisioning_state_idx on provisioning (application_id, state, user_id);
+create index provisioning_leavers_idx on provisioning (application_id, user_id)
+    where removed_at is not null;
 
 -- The wish to bring back what an account held, until a plan has done it.
 create table restorations (

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use signpost_app::product_names::{plan_name, product_name};
 use signpost_model::license::Product;
 use signpost_model::plan::{ObjectId, TargetAttribute};
-use signpost_model::run::{Run, RunFailure, RunMode, WaitsFor};
+use signpost_model::run::{Run, RunFailure, RunMode, RunScope, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
 use signpost_store::plan_inputs::{self, InputScope};
@@ -159,7 +159,10 @@ async fn facts(
         protect_role_holders(worker, lease, client).await?;
     }
     let known = &connection.findings.domains;
-    let domains = if everything || known.is_empty() {
+    // A domain that was not verified yet may be by now, and somebody waits for it.
+    let may_have_changed =
+        run.scope == RunScope::Everyone && known.iter().any(|domain| !domain.verified);
+    let domains = if everything || known.is_empty() || may_have_changed {
         read_domains(client).await.map_err(failed)?
     } else {
         known.clone()

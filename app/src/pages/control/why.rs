@@ -2,9 +2,9 @@
 //! last call to Microsoft.
 
 use leptos::prelude::*;
-use signpost_model::ProvisioningState;
 use signpost_model::plan::{Blocker, LinkMethod, TargetAttribute, UserPlan};
 use signpost_model::provisioning::{Decision, LastOutcome};
+use signpost_model::{ProvisioningState, Timestamp};
 use signpost_store::runs::actions::{self, StoredAction};
 use signpost_store::user_applications::{self, AssignedBy};
 use signpost_store::{connections, users};
@@ -16,7 +16,7 @@ use super::ids_of_page;
 use super::user::{AccountActs, outcome_words};
 use crate::components::{
     Card, Check, Checklist, Column, DataTable, DiffList, EmptyState, Expander, Icon, Narrow,
-    Status, Time,
+    Precision, Status, Time, moment,
 };
 use crate::error::PortalError;
 use crate::pages::applications::frame::{ApplicationPage, Part};
@@ -165,6 +165,13 @@ fn findings(lines: Vec<String>) -> AnyView {
     }
 }
 
+/// A moment in the organisation's zone.
+fn when(at: Timestamp) -> String {
+    at.to_jiff()
+        .map(|at| moment(at, Precision::Minute))
+        .unwrap_or_default()
+}
+
 fn source(explained: &Explained) -> Step {
     let user = &explained.input.user;
     let state = if user.deleted_at.is_some() {
@@ -195,11 +202,13 @@ fn assignment(basis: &Basis, explained: &Explained, assigned: &[AssignedBy]) -> 
         .collect();
     if let Some(removed_at) = input.provisioning.removed_at.filter(|_| !input.in_scope) {
         step.more
-            .push(format!("No longer has it since {removed_at}."));
+            .push(format!("No longer has it since {}.", when(removed_at)));
     }
     if let Some(until) = input.wishes.held_until {
-        step.more
-            .push(format!("Nothing is taken from the account before {until}."));
+        step.more.push(format!(
+            "Nothing is taken from the account before {}.",
+            when(until)
+        ));
     }
     step
 }
@@ -392,7 +401,10 @@ fn next(explained: &Explained) -> Step {
     let plan: &UserPlan = &explained.plan;
     let detail = if plan.actions.is_empty() {
         match plan.due_at {
-            Some(at) => format!("The next plan does nothing; the next step is due {at}."),
+            Some(at) => format!(
+                "The next plan does nothing; the next step is due {}.",
+                when(at)
+            ),
             None => "The next plan does nothing.".to_owned(),
         }
     } else {
@@ -445,10 +457,13 @@ fn last(explained: &Explained) -> Step {
     if let Some(LastOutcome::Done(_)) = &row.last_outcome
         && row.state == ProvisioningState::Failed
     {
-        step.more
-            .push(format!("{} tries failed in a row.", row.attempts));
+        step.more.push(signpost_model::text::count(
+            row.attempts,
+            "try failed.",
+            "tries failed in a row.",
+        ));
         step.more.push(match row.due_at {
-            Some(at) => format!("Tried again by itself {at}."),
+            Some(at) => format!("Tried again by itself {}.", when(at)),
             None => "Not tried again by itself: select Retry.".to_owned(),
         });
     }

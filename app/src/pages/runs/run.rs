@@ -254,15 +254,18 @@ fn rest_of(run: &Run, now: Timestamp) -> Option<String> {
     }
     let tally = run.tally;
     let done = tally.applied + tally.failed + tally.skipped;
-    let left = tally.actions - done;
     let began = run.planned_at?.max(run.approved_at.unwrap_or_default());
-    let spent = now.millis_since(began);
+    let millis = still_takes(now.millis_since(began), done, tally.actions - done)?;
+    Some(format!("About {} left.", duration(millis)))
+}
+
+/// How long `left` changes take when `done` of them took `spent` milliseconds.
+fn still_takes(spent: i64, done: i64, left: i64) -> Option<i64> {
     if done < LEAST_FOR_A_PACE || left <= 0 || spent <= 0 {
         return None;
     }
     let millis = i128::from(spent) * i128::from(left) / i128::from(done);
-    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-    Some(format!("About {} left.", duration(millis)))
+    Some(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 fn took(run: &Run) -> Option<String> {
@@ -587,4 +590,16 @@ fn ActionList(run: Run, wanted: Wanted, actions: StorePage<StoredAction>) -> imp
         </footer>
     }
     .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::still_takes;
+
+    #[test]
+    fn the_rest_is_told_once_there_is_a_pace() {
+        assert_eq!(still_takes(10_000, 100, 900), Some(90_000));
+        assert_eq!(still_takes(10_000, 3, 900), None);
+        assert_eq!(still_takes(10_000, 100, 0), None);
+    }
 }

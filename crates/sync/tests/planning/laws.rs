@@ -267,6 +267,23 @@ proptest! {
     }
 
     #[test]
+    fn who_is_held_loses_nothing_and_goes_on_leaving_afterwards(world in world(), changes in changes()) {
+        let mut world = world;
+        settle(&mut world);
+        let mut world = moved_on(world, &changes);
+        let free = world.clone();
+        let until = world.now.plus_days(9);
+        for person in world.people.values_mut() {
+            person.wishes.held_until = Some(until);
+        }
+        prop_assert_eq!(world.plan().summary.tally.removals, 0);
+        world.now = until;
+        let mut later = free;
+        later.now = until;
+        prop_assert_eq!(world.plan(), later.plan());
+    }
+
+    #[test]
     fn any_prefix_of_an_apply_and_a_new_run_end_in_the_same_tenant(
         world in world(), changes in changes(), steps in 0usize..20,
     ) {
