@@ -244,7 +244,7 @@ impl Posted {
 }
 
 /// Fields whose values never enter the session or a page.
-const SECRET_FIELDS: [&str; 12] = [
+const SECRET_FIELDS: [&str; 13] = [
     "csrf",
     "password",
     "new_password",
@@ -258,6 +258,7 @@ const SECRET_FIELDS: [&str; 12] = [
     "proof",
     "link",
     "passkey",
+    "private_key",
 ];
 
 /// What a session keeps of one refused form: more than our largest form, less than an abuse.

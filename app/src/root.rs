@@ -87,6 +87,7 @@ fn ApplicationRoutes() -> impl MatchNestedRoutes + Clone {
             view=applications::PowerShellScripts
             ssr=SsrMode::Async
         />
+        <Route path=path!("/applications/:id/sign-on") view=applications::SignOn ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/runs") view=applications::ApplicationRuns ssr=SsrMode::Async />
         <Route
             path=path!("/applications/:id/settings")

@@ -11,6 +11,7 @@ mod powershell;
 mod provisioning;
 mod runs;
 mod settings;
+mod sign_on;
 
 pub use assign::{AssignUsers, assign_selected};
 pub use assignments::{Assignments, unassign};
@@ -21,6 +22,10 @@ pub use powershell::{PowerShellScripts, script_file};
 pub use provisioning::{Provisioning, reload_licenses, update_settings};
 pub use runs::{ApplicationRuns, preview_changes, sync_users};
 pub use settings::{ApplicationSettings, change_access, delete_application, rename_application};
+pub use sign_on::{
+    SignOn, create_next_certificate, discard_next_certificate, import_next_certificate,
+    save_sign_on, switch_certificate,
+};
 
 use leptos_router::hooks::use_params_map;
 use signpost_model::{Application, ApplicationId};
@@ -44,6 +49,7 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/applications/{id}/powershell/{script}", READ),
     ("GET", "/applications/{id}/runs", READ),
     ("GET", "/applications/{id}/settings", READ),
+    ("GET", "/applications/{id}/sign-on", READ),
     ("POST", "/api/applications/name", WRITE),
     ("POST", "/api/applications/create", WRITE),
     ("POST", "/api/applications/assign", WRITE),
@@ -56,6 +62,11 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/applications/rename", WRITE),
     ("POST", "/api/applications/access", WRITE),
     ("POST", "/api/applications/delete", WRITE),
+    ("POST", "/api/applications/sign-on", WRITE),
+    ("POST", "/api/applications/certificates/next", WRITE),
+    ("POST", "/api/applications/certificates/import", WRITE),
+    ("POST", "/api/applications/certificates/switch", WRITE),
+    ("POST", "/api/applications/certificates/discard", WRITE),
 ];
 
 /// What two operators at once are told; the second keeps what they typed.

@@ -29,7 +29,7 @@ pub use enrol::{begin_login_enrolment, confirm_login_enrolment};
 pub use welcome::{Welcome, set_first_password};
 
 pub(crate) use enrol::{CodeField, Codes, SeedView, fresh_codes};
-pub(crate) use welcome::{NewPasswordFields, check_new_password};
+pub(crate) use welcome::{NewPasswordFields, check_new_password, link_hash};
 
 use enrol::EnrolForms;
 use finish::{PostPage, send_login_policy};

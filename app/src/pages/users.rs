@@ -8,6 +8,7 @@ mod manager;
 mod new;
 mod profile;
 mod rows;
+mod signing_in;
 
 use leptos::prelude::*;
 use signpost_model::Role;
@@ -34,6 +35,7 @@ pub use edit::{UpdateUser, UserPage};
 pub(crate) use join::joined;
 pub use join::{AddUsersToGroup, JoinGroup};
 pub use new::{CreateUser, NewUserPage};
+pub use signing_in::{end_user_sessions, invite_user, remove_user_factors};
 
 use rows::UserTable;
 
@@ -47,6 +49,9 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/users/update", WRITE),
     ("POST", "/api/users/change", WRITE),
     ("POST", "/api/users/add-to-group", WRITE),
+    ("POST", "/api/users/invite", WRITE),
+    ("POST", "/api/users/remove-factors", WRITE),
+    ("POST", "/api/users/end-sessions", WRITE),
 ];
 
 /// Choices of a filter, at most.

@@ -5,7 +5,7 @@ use signpost_model::{Author, SessionKey, Timestamp, User, UserId};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
-use crate::rows::TableRow;
+use crate::rows::{TableRow, json_keys};
 use crate::{Result, TokenHash, Write, audit};
 
 /// The most sessions of one user; the longest unused make room.
@@ -171,6 +171,19 @@ pub(crate) async fn end_all(tx: &mut Write, user: UserId, keep: Option<SessionKe
         .execute(&mut **tx)
         .await?;
     Ok(ended.rows_affected())
+}
+
+/// Ends what these users have open: sessions, remembered devices, waiting links.
+pub(crate) async fn end_of_all(tx: &mut Write, users: &[UserId]) -> Result<()> {
+    let keys = json_keys(users);
+    for sql in [
+        "delete from user_sessions where user_id in (select key from json_each(json($1)))",
+        "delete from remembered_devices where user_id in (select key from json_each(json($1)))",
+        "delete from one_time_links where user_id in (select key from json_each(json($1)))",
+    ] {
+        sqlx::query(sql).bind(&keys).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// Removes what expired. Nothing depends on it: expiry is checked at use.

@@ -14,14 +14,16 @@ pub enum Part {
     Assignments,
     Provisioning,
     Runs,
+    SignOn,
     Settings,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Assignments,
         Self::Provisioning,
         Self::Runs,
+        Self::SignOn,
         Self::Settings,
     ];
 
@@ -30,6 +32,7 @@ impl Part {
             Self::Assignments => "Assignments",
             Self::Provisioning => "Provisioning",
             Self::Runs => "Runs",
+            Self::SignOn => "Sign-on",
             Self::Settings => "Settings",
         }
     }
@@ -39,6 +42,7 @@ impl Part {
             Self::Assignments => urls::application_assignments(application.id),
             Self::Provisioning => urls::application_provisioning(application.id),
             Self::Runs => urls::application_runs(application.id),
+            Self::SignOn => urls::application_sign_on(application.id),
             Self::Settings => urls::application_settings(application.id),
         }
     }

@@ -12,6 +12,7 @@ use super::manager::{self, Meant};
 use super::new::taken;
 use super::profile::{MANAGER, ProfileFields, Stored, typed_profile};
 use super::rows::status;
+use super::signing_in::{self, SigningIn, SigningInCard};
 use crate::components::{
     Button, Card, Crumb, ErrorSummary, Form, Guard, Icon, Look, PageHeader, Time,
 };
@@ -33,6 +34,7 @@ struct Shown {
     names: Vec<String>,
     applications: Vec<UserApplication>,
     history: Vec<history::Happened>,
+    signing_in: SigningIn,
 }
 
 /// The page.
@@ -54,6 +56,7 @@ pub fn UserPage() -> impl IntoView {
                 <div class="cols">
                     <div class="stack">
                         <UserAccounts user=shown.user.id applications=shown.applications />
+                        <SigningInCard user=shown.user.clone() signing_in=shown.signing_in />
                         <GroupsCard user=shown.user groups=shown.groups names=shown.names form=form />
                     </div>
                     <History events=shown.history />
@@ -80,6 +83,7 @@ async fn load(id: UserId, form: &FormState) -> Result<Shown, PortalError> {
             .collect(),
         applications: user_applications::list(&mut read, id).await?,
         history: history::load(&mut read, id).await?,
+        signing_in: signing_in::load(&mut read, &portal, id).await?,
         stored: Stored {
             profile: user.profile.clone(),
             manager,

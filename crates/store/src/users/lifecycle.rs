@@ -10,7 +10,7 @@ use super::MAX_AT_ONCE;
 use crate::counts::Counted;
 use crate::rows::{TableRow, json_keys};
 use crate::statement::Statement;
-use crate::{Result, Write, audit, counts, provisioning, wishes};
+use crate::{Result, Write, audit, counts, provisioning, user_sessions, wishes};
 
 /// How long a deleted user can be brought back.
 pub const DAYS_IN_BIN: i64 = 30;
@@ -26,6 +26,8 @@ pub async fn disable(
     let when = "enabled = 1 and deleted_at is null";
     let disabled = change(tx, ids, set, when, ("user.disabled", author, now)).await?;
     wishes::end_holds(tx, &disabled).await?;
+    // Enabled again, they sign in anew.
+    user_sessions::end_of_all(tx, &disabled).await?;
     Ok(disabled)
 }
 
@@ -53,6 +55,7 @@ pub async fn delete(
     let deleted = change(tx, ids, set, when, ("user.deleted", author, now)).await?;
     wishes::end_holds(tx, &deleted).await?;
     counts::add(tx, Counted::Users, -difference(&deleted)).await?;
+    user_sessions::end_of_all(tx, &deleted).await?;
     Ok(deleted)
 }
 
