@@ -9,6 +9,7 @@ mod support;
 mod access;
 mod applications;
 mod assets;
+mod attacks;
 mod audit_log;
 mod commands;
 mod control;
