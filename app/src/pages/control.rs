@@ -13,7 +13,7 @@ mod why;
 
 pub use drift::{DriftPage, decide_drift, set_drift_rules};
 pub use leavers::{LeaversPage, postpone_leaving};
-pub use matches::{MatchesPage, decide_matches};
+pub use matches::{MatchesPage, decide_matches, set_adoption_rule};
 pub use restore::{RestorePage, restore_account};
 pub(crate) use schedule::ScheduleCard;
 pub use schedule::banners;
@@ -46,6 +46,7 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/control/restore", WRITE),
     ("POST", "/api/control/postpone", WRITE),
     ("POST", "/api/control/match", WRITE),
+    ("POST", "/api/control/adoption", WRITE),
     ("POST", "/api/control/drift", WRITE),
     ("POST", "/api/control/drift-rules", WRITE),
     ("POST", "/api/control/fallbacks", WRITE),

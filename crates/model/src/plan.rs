@@ -481,6 +481,8 @@ pub enum Blocker {
         candidate: Candidate,
         immutable_id: String,
     },
+    /// An account fits, and a person looks at such matches before it is adopted.
+    NeedsReview { candidate: Candidate },
     /// The account that fits is already linked with another user.
     LinkedWithAnotherUser { candidate: Candidate },
     /// Another directory manages the account.
@@ -565,6 +567,7 @@ impl Blocker {
         match self {
             Self::AmbiguousMatch { .. }
             | Self::ImmutableIdDiffers { .. }
+            | Self::NeedsReview { .. }
             | Self::DeletedAccount { .. } => Fix::Choose,
             Self::LinkedWithAnotherUser { .. }
             | Self::SynchronisedElsewhere { .. }
@@ -594,6 +597,11 @@ impl Blocker {
             Self::ImmutableIdDiffers { candidate, .. } => format!(
                 "{} fits, but carries the ImmutableId of somebody else. Link it if it is this person.",
                 candidate.user_principal_name
+            ),
+            Self::NeedsReview { candidate } => format!(
+                "{} fits by {}. Link it, or leave the user out.",
+                candidate.user_principal_name,
+                candidate.matched_by.label()
             ),
             Self::LinkedWithAnotherUser { candidate } => format!(
                 "{} is already linked with another user.",
@@ -658,6 +666,7 @@ impl Blocker {
         match self {
             Self::AmbiguousMatch { .. } => "ambiguous_match",
             Self::ImmutableIdDiffers { .. } => "immutable_id_differs",
+            Self::NeedsReview { .. } => "needs_review",
             Self::LinkedWithAnotherUser { .. } => "linked_with_another_user",
             Self::SynchronisedElsewhere { .. } => "synchronised_elsewhere",
             Self::Administrator { .. } => "administrator",

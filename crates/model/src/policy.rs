@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::plan::TargetAttribute;
+use crate::plan::{LinkMethod, TargetAttribute};
 use crate::run::UnknownWord;
 
 /// What Signpost may do to accounts of an application.
@@ -31,6 +31,65 @@ pub struct Policy {
     pub protected: Vec<String>,
     /// What becomes of attributes that others change in the tenant.
     pub drift: DriftPolicy,
+    /// Which matches a person has to look at before an account is adopted.
+    pub adoption: AdoptionRule,
+}
+
+/// Which matches a person has to look at before an account is adopted. An account that carries the
+/// user's own ImmutableId is certain and never asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdoptionRule {
+    /// None: whoever fits by user name or mail is adopted.
+    #[default]
+    Automatic,
+    /// Those by mail address.
+    AskProbable,
+    /// Those by user name too.
+    AskAlways,
+}
+
+impl AdoptionRule {
+    /// Every rule.
+    pub const ALL: [Self; 3] = [Self::Automatic, Self::AskProbable, Self::AskAlways];
+
+    /// Whether a match by this method waits for a person.
+    pub const fn asks(self, method: LinkMethod) -> bool {
+        match method {
+            LinkMethod::Mail => !matches!(self, Self::Automatic),
+            LinkMethod::UserPrincipalName => matches!(self, Self::AskAlways),
+            LinkMethod::ImmutableId | LinkMethod::Manual | LinkMethod::Created => false,
+        }
+    }
+
+    /// The words on the page.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Automatic => "Adopt exact and probable matches",
+            Self::AskProbable => "Adopt exact matches, ask about probable ones",
+            Self::AskAlways => "Ask about every match",
+        }
+    }
+
+    /// The word in forms.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::AskProbable => "ask_probable",
+            Self::AskAlways => "ask_always",
+        }
+    }
+}
+
+impl FromStr for AdoptionRule {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        Self::ALL
+            .into_iter()
+            .find(|rule| rule.key() == text)
+            .ok_or(UnknownWord)
+    }
 }
 
 /// What becomes of attributes that others change in the tenant.
@@ -127,6 +186,7 @@ impl Default for Policy {
             limits: Limits::default(),
             protected: Vec::new(),
             drift: DriftPolicy::default(),
+            adoption: AdoptionRule::default(),
         }
     }
 }

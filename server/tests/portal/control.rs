@@ -232,6 +232,31 @@ both_engines! {
         assert_eq!(rehearsal.account(ANA).await.unwrap()["displayName"], "Ana at the front desk");
     }
 
+    async fn a_match_that_waits_shows_what_it_would_change_and_is_accepted(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        rehearsal.add(9, "Zoe", "Quist").await;
+        rehearsal.sync().await;
+        let page = rehearsal.browser.get(&rehearsal.page("matches")).await;
+        let version = crate::support::hidden_value(&page.body, "version").unwrap();
+        let rule = [("version", version.as_str()), ("rule", "ask_always")];
+        says(&rehearsal.post("adoption", &rule).await, &["Rule saved."]);
+        let account = json!({"userPrincipalName": ANA, "displayName": "Front desk", "usageLocation": "PT"});
+        rehearsal.control("accounts", account).await;
+        let ana = rehearsal.add(1, "Ana", "Silva").await;
+        let run = rehearsal.sync().await;
+        assert_eq!((run.state, run.tally.blocked), (RunState::Succeeded, 1));
+        let page = rehearsal.browser.get(&rehearsal.page("matches")).await;
+        says(&page, &["Exact", "fits by User principal name", "(kept)", "Front desk", "ImmutableId"]);
+        let user = ana.to_string();
+        let matched = format!("match-{ana}");
+        let object = crate::support::hidden_value(&page.body, &matched).unwrap();
+        let accept = [("ids", user.as_str()), ("act", "accept"), (matched.as_str(), object.as_str())];
+        rehearsal.post("match", &accept).await;
+        rehearsal.sync().await;
+        let account = rehearsal.account(ANA).await.unwrap();
+        assert_eq!(account["onPremisesImmutableId"].as_str().map(str::len), Some(32), "{account:#}");
+    }
+
     async fn sync_users_reads_what_changed_and_the_schedule_reads_everything(store: Store) {
         let rehearsal = Rehearsal::begin(store).await;
         rehearsal.add(1, "Ana", "Silva").await;

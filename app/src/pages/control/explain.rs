@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use signpost_model::connection::FoundDomain;
 use signpost_model::license::{Grant, Product};
-use signpost_model::plan::{TargetAttribute, UserPlan};
+use signpost_model::plan::{Blocker, Candidate, TargetAttribute, UserPlan};
+use signpost_model::provisioning::Decision;
 use signpost_model::run::RunScope;
 use signpost_model::{
     AccessType, Application, ApplicationId, KnownAccount, PlanInput, Policy, Timestamp, UserId,
@@ -42,6 +43,8 @@ pub(super) struct Explained {
     /// Accounts that could be the user's.
     pub(super) candidates: Vec<KnownAccount>,
     pub(super) plan: UserPlan,
+    /// The plan if a match that waits for a person were accepted, and the account it is about.
+    pub(super) accepted: Option<(Candidate, UserPlan)>,
 }
 
 impl Basis {
@@ -107,10 +110,23 @@ impl Basis {
                     None => Vec::new(),
                 };
                 let plan = planner.user(&input, &candidates);
+                let waits = plan.blockers.iter().find_map(|blocker| match blocker {
+                    Blocker::NeedsReview { candidate } => Some(candidate.clone()),
+                    _ => None,
+                });
+                let accepted = waits.map(|candidate| {
+                    let decided = PlanInput {
+                        decision: Some(Decision::Link(candidate.object_id.clone())),
+                        ..input.clone()
+                    };
+                    let plan = planner.user(&decided, &candidates);
+                    (candidate, plan)
+                });
                 explained.push(Explained {
                     input,
                     candidates,
                     plan,
+                    accepted,
                 });
             }
         }

@@ -10,7 +10,7 @@ use super::ids_of_form;
 use crate::components::plural::count;
 use crate::components::{
     Badge, Button, ButtonSize, Card, Column, DataTable, EmptyState, ErrorSummary, Expander, Form,
-    Icon, Narrow, Pager, Person, Precision, TextField, TextKind, Time, Tone,
+    Icon, LinkButton, Look, Narrow, Pager, Person, Precision, TextField, TextKind, Time, Tone,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Posted, respond};
@@ -134,7 +134,14 @@ fn Row(
             <td data-label="Postpone">
                 {until}
                 {postpone}
-                <a href=urls::application_user_restore(application, leaver.user_id)>"Restore"</a>
+                <LinkButton
+                    href=urls::application_user_restore(application, leaver.user_id)
+                    size=ButtonSize::Small
+                    look=Look::Quiet
+                    label=format!("Restore {}", leaver.display_name)
+                >
+                    "Restore"
+                </LinkButton>
             </td>
         </tr>
     }

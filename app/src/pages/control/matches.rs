@@ -3,12 +3,13 @@
 
 use leptos::prelude::*;
 use signpost_model::plan::{Blocker, Candidate, Disposition, LinkMethod, ObjectId};
+use signpost_model::policy::AdoptionRule;
 use signpost_model::provisioning::Decision;
 use signpost_model::run::{RunMode, RunScope, Trigger};
-use signpost_model::{ApplicationId, KnownAccount, Role, UserId};
+use signpost_model::{ApplicationId, KnownAccount, Policy, Role, UserId};
 use signpost_store::following::Unlinked;
 use signpost_store::runs::{self, NewRun};
-use signpost_store::{accounts, connections, following, provisioning};
+use signpost_store::{accounts, applications, connections, following, policies, provisioning};
 
 use super::explain::{Basis, Explained};
 use super::user::{is_ready, not_ready};
@@ -22,7 +23,7 @@ use crate::error::PortalError;
 use crate::forms::{Answer, Posted, respond};
 use crate::listing::Query;
 use crate::pages::applications::frame::{ApplicationPage, Part};
-use crate::pages::applications::{id_of_form, id_of_page};
+use crate::pages::applications::{id_of_form, id_of_page, or_stale, version_of_form};
 use crate::pages::runs::differences;
 use crate::portal::portal;
 use crate::root::page;
@@ -60,7 +61,11 @@ impl Verdict {
         if plan.disposition == Disposition::LeftOut {
             return Self::LeftOut;
         }
-        match plan.link {
+        let waits = explained.accepted.as_ref();
+        match plan
+            .link
+            .or(waits.map(|(candidate, _)| candidate.matched_by))
+        {
             Some(LinkMethod::Mail) => return Self::Probable,
             Some(_) => return Self::Exact,
             None => {}
@@ -153,6 +158,7 @@ pub fn MatchesPage() -> impl IntoView {
             .into_any()
         };
         let back = query.text();
+        let (version, rule) = (basis.application.version, basis.policy.adoption);
         Ok(view! {
             <ApplicationPage
                 application=basis.application
@@ -163,7 +169,7 @@ pub fn MatchesPage() -> impl IntoView {
                 <Card
                     id="matches"
                     title="Match review"
-                    hint="Exact and probable matches are adopted by the next sync: an account keeps what it has. Choose otherwise here first.".to_owned()
+                    hint="An account that is linked keeps what it has, and gets only what is missing.".to_owned()
                 >
                     <FilterBar
                         label="Accounts to link by hand"
@@ -183,6 +189,7 @@ pub fn MatchesPage() -> impl IntoView {
                         {body}
                     </Form>
                 </Card>
+                <RuleCard id=id version=version rule=rule may=may />
             </ApplicationPage>
         })
     })
@@ -226,10 +233,13 @@ fn Row(explained: Explained, found: Vec<KnownAccount>, may: bool) -> impl IntoVi
     let user = &explained.input.user;
     let (id, name) = (user.id, user.profile.display_name.clone());
     let offered = offered(&explained);
+    let waits = explained.accepted.as_ref();
+    let waits = waits.map(|(candidate, _)| (candidate.matched_by, &candidate.object_id));
     let matched = explained
         .plan
         .link
         .zip(explained.plan.object_id.as_ref())
+        .or(waits)
         .map(|(method, object_id)| {
             let account = name_of(&explained.candidates, object_id);
             let sure = certainty(method);
@@ -334,7 +344,10 @@ fn offered(explained: &Explained) -> Vec<Candidate> {
 
 /// What linking would write, and what it would leave as it is.
 fn adoption(explained: &Explained) -> Vec<Difference> {
-    let plan = &explained.plan;
+    let plan = match &explained.accepted {
+        Some((_, plan)) => plan,
+        None => &explained.plan,
+    };
     let mut changes: Vec<Difference> = plan
         .actions
         .iter()
@@ -345,6 +358,69 @@ fn adoption(explained: &Explained) -> Vec<Difference> {
         Difference::new(label, None, Some(kept.tenant.clone()))
     }));
     changes
+}
+
+/// Which matches wait for a person.
+#[component]
+fn RuleCard(id: ApplicationId, version: i64, rule: AdoptionRule, may: bool) -> impl IntoView {
+    let choices = AdoptionRule::ALL.map(|rule| Choice::new(rule.key(), rule.label()));
+    let save = may.then(|| {
+        view! {
+            <p class="row">
+                <Button look=Look::Primary>"Save rule"</Button>
+            </p>
+        }
+    });
+    view! {
+        <Form action="/api/control/adoption">
+            <input type="hidden" name="application" value=id.to_string() />
+            <input type="hidden" name="version" value=version.to_string() />
+            <Card
+                id="rule"
+                title="What happens by itself"
+                hint="Exact: the user name agrees. Probable: only the mail address agrees. Everything else always waits for a person.".to_owned()
+            >
+                <div class="card__body stack">
+                    <Select
+                        name="rule"
+                        label="Matches"
+                        choices=choices.to_vec()
+                        chosen=rule.key()
+                        disabled=!may
+                    />
+                    {save}
+                </div>
+            </Card>
+        </Form>
+    }
+    .into_any()
+}
+
+/// Saves which matches wait for a person.
+#[server(prefix = "/api", endpoint = "control/adoption")]
+pub async fn set_adoption_rule(#[server(default)] rule: String) -> Result<(), PortalError> {
+    respond(async move {
+        require(Role::Administrator)?;
+        let posted = Posted::current();
+        let (id, version) = (id_of_form(&posted)?, version_of_form(&posted)?);
+        let back = urls::application_matches(id);
+        let adoption = rule.parse().map_err(|_| PortalError::BadRequest)?;
+        let portal = portal()?;
+        let now = portal.clock.now();
+        let mut tx = portal.store.write().await?;
+        let before = policies::find_policy(&mut tx, id).await?;
+        if before.adoption != adoption {
+            applications::begin_change(&mut tx, id, version, now)
+                .await
+                .map_err(|error| or_stale(error, &back))?;
+            let policy = Policy { adoption, ..before };
+            policies::set_policy(&mut tx, id, &policy, &visit().author(), now).await?;
+            tx.commit().await?;
+            portal.worker.notify_one();
+        }
+        Ok(Answer::to(back).notice(Notice::success("Rule saved.")))
+    })
+    .await
 }
 
 /// Keeps what was decided about users, and plans them with it.

@@ -119,9 +119,9 @@ fn ChoiceOf(blocker: Blocker, user: UserId, name: String) -> impl IntoView {
 fn candidates(blocker: &Blocker) -> Vec<&signpost_model::plan::Candidate> {
     match blocker {
         Blocker::AmbiguousMatch { candidates } => candidates.iter().collect(),
-        Blocker::ImmutableIdDiffers { candidate, .. } | Blocker::DeletedAccount { candidate } => {
-            vec![candidate]
-        }
+        Blocker::ImmutableIdDiffers { candidate, .. }
+        | Blocker::NeedsReview { candidate }
+        | Blocker::DeletedAccount { candidate } => vec![candidate],
         _ => Vec::new(),
     }
 }

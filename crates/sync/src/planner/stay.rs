@@ -69,6 +69,11 @@ pub(super) fn plan(
             };
             update(planner, input, (&desired, target, candidates), &mut plan);
         }
+        Match::Found(account, method) if planner.context.policy.adoption.asks(method) => {
+            plan.block(Blocker::NeedsReview {
+                candidate: candidate(account, method),
+            });
+        }
         Match::Found(account, method) => {
             let target = Target {
                 account,

@@ -1,13 +1,17 @@
 //! What operators steer: restoring, holding back, the steps of leaving, drift, who waits.
 
-use signpost_model::plan::{Action, ActionKind, ManagerRef, ObjectId, Reason, TargetAttribute};
-use signpost_model::policy::DriftRule;
-use signpost_model::provisioning::{DriftChoice, DriftDecision, ManagerInput, RestoreWish};
+use signpost_model::plan::{
+    Action, ActionKind, Blocker, Disposition, ManagerRef, ObjectId, Reason, TargetAttribute,
+};
+use signpost_model::policy::{AdoptionRule, DriftRule};
+use signpost_model::provisioning::{
+    Decision, DriftChoice, DriftDecision, ManagerInput, RestoreWish,
+};
 use signpost_model::{Timestamp, UserId};
 use signpost_sync::Plan;
 use signpost_sync::planner::LeavingDates;
 
-use crate::support::{E1, E3, NOW, World, direct, user};
+use crate::support::{E1, E3, NOW, World, account_of, direct, user};
 
 const ALICE: u128 = 1;
 const BOB: u128 = 2;
@@ -213,6 +217,39 @@ fn a_decision_holds_for_the_value_it_was_about() {
     assert_eq!(plan_with(decided("Lisbon", DriftChoice::Revert)), (1, 1));
     assert_eq!(plan_with(decided("Elsewhere", DriftChoice::Revert)), (0, 1));
     assert_eq!(plan_with(decided("Elsewhere", DriftChoice::Ignore)), (0, 0));
+}
+
+#[test]
+fn matches_wait_for_a_person_where_the_policy_says_so() {
+    let alice = user(ALICE, "Alice", "Moreau");
+    let by_mail = |world: &mut World| {
+        let mut seen = account_of(&alice, "a1");
+        seen.user_principal_name = "front.desk@contoso.com".to_owned();
+        world.tenant.insert(seen.object_id.clone(), seen);
+    };
+    for (rule, probable_asks, exact_asks) in [
+        (AdoptionRule::Automatic, false, false),
+        (AdoptionRule::AskProbable, true, false),
+        (AdoptionRule::AskAlways, true, true),
+    ] {
+        for (is_exact, asks) in [(false, probable_asks), (true, exact_asks)] {
+            let mut world = World::contoso();
+            world.policy.adoption = rule;
+            by_mail(&mut world);
+            if is_exact {
+                let exact = account_of(&alice, "a1");
+                world.tenant.insert(exact.object_id.clone(), exact);
+            }
+            world.add(alice.clone());
+            let plan = world.plan();
+            let blockers = &plan.users[0].blockers;
+            let waits = matches!(blockers.as_slice(), [Blocker::NeedsReview { .. }]);
+            assert_eq!(waits, asks, "{rule:?}, exact: {is_exact}");
+            assert_eq!(plan.summary.waits_for, None, "nobody else waits for it");
+            world.person(ALICE).decision = Some(Decision::Link(ObjectId::new("a1")));
+            assert_eq!(world.plan().users[0].disposition, Disposition::Adopt);
+        }
+    }
 }
 
 #[test]

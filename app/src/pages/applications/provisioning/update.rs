@@ -120,6 +120,7 @@ impl PostedForm {
         let policy = read_policy(posted, &mut rest).map(|policy| Policy {
             drift: stored.policy.drift.clone(),
             deletes_since: stored.policy.deletes_since,
+            adoption: stored.policy.adoption,
             ..policy
         });
         Ok(Self {
