@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use signpost_model::plan::{Action, Blocker, Drift, TargetAttribute};
 use signpost_model::policy::DriftRule;
 use signpost_model::provisioning::{DriftChoice, LastOutcome};
-use signpost_model::run::{Outcome, RunFailure, RunScope};
+use signpost_model::run::{Outcome, RunFailure, RunMode, RunScope, Trigger};
 use signpost_model::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use signpost_model::{Application, ConnectionState, Observation, Policy, ProvisioningState};
 
@@ -15,7 +15,7 @@ use crate::fixtures::{
 };
 use crate::following::Unlinked;
 use crate::runs::outcomes::{Effect, Recorded};
-use crate::runs::{self, RunEnd};
+use crate::runs::{self, NewRun, RunEnd};
 use crate::schedule::{self, AlertKind};
 use crate::{
     PageRequest, accounts, both_engines, connections, drifts, following, policies, provisioning,
@@ -136,6 +136,34 @@ both_engines! {
             tx.commit().await.unwrap();
             let ada = inputs(&store, &application).await.remove(0);
             assert_eq!(ada.wishes.restore.is_some(), is_left);
+        }
+    }
+
+    async fn a_wish_ends_with_its_own_run_and_not_with_an_older_one(store: Store) {
+        let application = with_ada(&store).await;
+        let id = application.id;
+        let run = block(&store, &application).await;
+        let new = |only_user| NewRun {
+            application_id: id,
+            trigger: Trigger::Operator,
+            scope: RunScope::Changed,
+            mode: RunMode::Sync,
+            only_user,
+        };
+        let mut tx = store.write().await.unwrap();
+        let older = runs::queue(&mut tx, &random(), &new(None), &alice(), NOW).await.unwrap();
+        let later = NOW.plus_millis(1);
+        let until = NOW.plus_days(30);
+        wishes::ask_restore(&mut tx, id, user(1), Some(run), until, &alice(), later).await.unwrap();
+        let one = new(Some(user(1)));
+        let own = runs::queue(&mut tx, &random(), &one, &alice(), later).await.unwrap();
+        for (run, is_left) in [(older.run().id, true), (own.run().id, false)] {
+            runs::approval::cancel(&mut tx, run, &alice(), later).await.unwrap();
+            let left: i64 = sqlx::query_scalar("select count(*) from restorations")
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+            assert_eq!(left == 1, is_left);
         }
     }
 

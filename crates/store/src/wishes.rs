@@ -142,11 +142,12 @@ pub(crate) async fn end_holds(tx: &mut Write, users: &[UserId]) -> Result<()> {
     Ok(())
 }
 
-/// Forgets the wishes of users whose plan was thrown away.
+/// Forgets the wishes of users whose plan was thrown away; not those that are newer than it.
 pub(crate) async fn forget_of_run(tx: &mut Write, run: RunId) -> Result<()> {
     sqlx::query(
         "delete from restorations where exists (
            select 1 from runs r where r.id = $1 and r.application_id = restorations.application_id
+             and restorations.asked_at <= r.created_at
              and (r.only_user = restorations.user_id or exists (
                select 1 from plan_users p where p.run_id = r.id
                  and p.user_id = restorations.user_id and p.settled = 0)))",
