@@ -19,6 +19,7 @@ pub mod identity;
 pub mod listing;
 pub mod login;
 pub mod pages;
+pub mod passkeys;
 pub mod passwords;
 pub mod permissions;
 pub mod policy;

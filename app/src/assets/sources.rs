@@ -122,6 +122,7 @@ pub(super) const BEHAVIOURS: &[(&str, &str)] = sources!("/behaviours/":
     "form-guard.js"
     "keys.js"
     "live-run.js"
+    "passkey.js"
     "reveal.js"
     "select-all.js"
 );

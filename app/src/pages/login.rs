@@ -5,6 +5,7 @@ mod enrol;
 mod finish;
 mod forms;
 mod frame;
+mod passkey;
 mod welcome;
 
 use http::HeaderMap;
@@ -18,6 +19,7 @@ use crate::error::PortalError;
 use crate::login::ask::{self, NotKept};
 use crate::login::flow::{self, Ending, Found, Owing, Step, Waiting};
 use crate::login::{Ask, session};
+use crate::passkeys::{self, Challenge};
 use crate::portal::{Portal, portal};
 use crate::root::page;
 use crate::shell::NarrowPage;
@@ -26,9 +28,11 @@ use crate::visit::visit;
 
 pub use acts::{login_with_code, login_with_password, start_login_over};
 pub use enrol::{begin_login_enrolment, confirm_login_enrolment};
+pub use passkey::{begin_login_passkey, cancel_login_passkey, login_with_passkey};
 pub use welcome::{Welcome, set_first_password};
 
 pub(crate) use enrol::{CodeField, Codes, SeedView, fresh_codes};
+pub(crate) use passkey::AskDevice;
 pub(crate) use welcome::{NewPasswordFields, check_new_password, link_hash};
 
 use enrol::EnrolForms;
@@ -45,6 +49,9 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/login/code", PUBLIC),
     ("POST", "/api/login/enrol", PUBLIC),
     ("POST", "/api/login/enrol/begin", PUBLIC),
+    ("POST", "/api/login/passkey", PUBLIC),
+    ("POST", "/api/login/passkey/begin", PUBLIC),
+    ("POST", "/api/login/passkey/cancel", PUBLIC),
     ("POST", "/api/login/start-over", PUBLIC),
     ("POST", "/api/welcome", PUBLIC),
 ];
@@ -97,7 +104,18 @@ async fn show(
         return Ok(end(waiting, ending, None));
     }
     let form = visit().form_state();
-    Ok(match flow::next(portal, headers, &waiting).await? {
+    let offers_passkeys = passkeys::find(portal).is_some();
+    let step = flow::next(portal, headers, &waiting).await?;
+    if let Some(challenge) = challenge_for(&waiting, &step) {
+        send_login_policy(None);
+        return Ok(view! {
+            <LoginPage title="Sign in with a passkey" issuer=waiting.issuer.clone() errors=form.problems()>
+                <passkey::Waits request=waiting.token.clone() proof=waiting.proof() challenge=challenge />
+            </LoginPage>
+        }
+        .into_any());
+    }
+    Ok(match step {
         Step::Ready { user, session } => {
             // Once, before the browser leaves: nobody sees them later.
             if let Some(codes) = enrol::take_codes(portal, &user).await? {
@@ -121,6 +139,7 @@ async fn show(
             view! {
                 <LoginPage title="Sign in" issuer=waiting.issuer.clone() errors=form.problems()>
                     <PasswordForm request=waiting.token.clone() proof=waiting.proof() form=form user_name=user_name />
+                    {offers_passkeys.then(|| view! { <passkey::Offer request=waiting.token.clone() proof=waiting.proof() /> })}
                 </LoginPage>
             }
             .into_any()
@@ -131,6 +150,7 @@ async fn show(
             let Owing {
                 user, credentials, ..
             } = *owing;
+            let has_passkey = credentials.passkeys > 0;
             view! {
                 <LoginPage title="One more step" issuer=waiting.issuer.clone() errors=form.problems()>
                     <FactorForms
@@ -141,6 +161,8 @@ async fn show(
                         credentials=credentials
                         days=days
                     />
+                    {(offers_passkeys && has_passkey)
+                        .then(|| view! { <passkey::Offer request=waiting.token.clone() proof=waiting.proof() /> })}
                 </LoginPage>
             }
             .into_any()
@@ -155,6 +177,16 @@ async fn show(
             .into_any()
         }
     })
+}
+
+/// The challenge that waits for a passkey, where one may answer now.
+fn challenge_for(waiting: &Waiting, step: &Step) -> Option<Challenge> {
+    let challenge = serde_json::from_str(waiting.challenge.as_deref()?).ok()?;
+    let fits = matches!(
+        (&challenge, step),
+        (Challenge::Anybody(_), Step::Password { .. }) | (Challenge::User(_), Step::Factor(_))
+    );
+    fits.then_some(challenge)
 }
 
 fn end(waiting: Waiting, ending: Ending, user_name: Option<String>) -> AnyView {

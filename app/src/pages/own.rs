@@ -1,6 +1,7 @@
 //! A user's own page: where they are signed in, what they prove themselves with.
 
 mod factors;
+mod passkeys;
 mod password;
 mod sessions;
 
@@ -24,6 +25,7 @@ use crate::visit::{require_user, visit};
 pub use factors::{
     OwnFactors, begin_own_totp, confirm_own_totp, remove_own_totp, replace_own_codes,
 };
+pub use passkeys::{add_own_passkey, begin_own_passkey, remove_own_passkey};
 pub use password::{OwnPassword, change_own_password};
 pub use sessions::{end_own_session, end_own_sessions, forget_own_device};
 
@@ -38,6 +40,9 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/me/second-factor/begin", USER),
     ("POST", "/api/me/second-factor/confirm", USER),
     ("POST", "/api/me/second-factor/remove", USER),
+    ("POST", "/api/me/passkeys/begin", USER),
+    ("POST", "/api/me/passkeys/add", USER),
+    ("POST", "/api/me/passkeys/remove", USER),
     ("POST", "/api/me/recovery-codes", USER),
     ("POST", "/api/me/sessions/end", USER),
     ("POST", "/api/me/sessions/end-others", USER),

@@ -1,13 +1,17 @@
 //! Signing in to Microsoft 365 from the first request to the token.
 
+use signpost_model::Role;
 use signpost_model::sign_on::FactorPolicy;
 use signpost_model::time::{HOUR_MS, MINUTE_MS};
 
-use crate::support::hidden_value;
+use signpost_store::Engine;
+use signpost_store::testing::Database;
+
 use crate::support::login::{
     ADA, ADA_NAME, Domain, MULTI_FACTOR, REPLY, authn_request, has_token, posted_value,
     saml_response,
 };
+use crate::support::{Setting, TestApp, hidden_value};
 
 const CONTEXT: &str = "LoginOptions=3&estsredirect=2&estsrequest=rQQIARAA-_%2b\"<>&";
 
@@ -281,4 +285,169 @@ async fn metadata_names_addresses_and_certificates_and_nothing_private() {
     );
     assert!(answer.body.contains("X509Certificate"));
     assert!(!answer.body.contains(ADA_NAME) && !answer.body.contains("PRIVATE"));
+}
+
+#[tokio::test]
+async fn an_invitation_leads_to_a_password_once() {
+    let domain = Domain::new().await;
+    let bob = domain.add_user(1002, "bob@contoso.example").await;
+    let admin = domain.app.sign_in(Role::Administrator).await;
+    let id = bob.id.to_string();
+    let page = admin.submit("/api/users/invite", &[("id", &id)]).await;
+    let link = page
+        .body
+        .split(&format!("{}/welcome/", domain.app.url))
+        .nth(1)
+        .unwrap();
+    let token = link[..32].to_owned();
+    let again = admin.get(&format!("/users/{id}")).await;
+    assert!(!again.body.contains(&token), "shown once");
+
+    let browser = domain.app.browser();
+    let path = format!("/welcome/{token}");
+    for _ in 0..2 {
+        let page = browser.get(&path).await;
+        assert!(
+            page.body.contains("Choose your password"),
+            "looking uses nothing up"
+        );
+    }
+    let fields = |password: &'static str| {
+        vec![
+            ("link", token.clone()),
+            ("new_password", password.to_owned()),
+            ("repeat_password", password.to_owned()),
+        ]
+    };
+    let submit = async |password: &'static str| {
+        let fields = fields(password);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(a, b)| (*a, b.as_str())).collect();
+        browser.submit("/api/welcome", &fields).await
+    };
+    let weak = submit("Password1234").await;
+    assert!(weak.body.contains("too easy to guess"), "{}", weak.body);
+    let done = submit("kestrel lantern river").await;
+    assert_eq!(done.status, 303, "to the login page");
+    let used = submit("another few words here").await;
+    assert!(
+        used.body.contains("does not work any more"),
+        "{}",
+        used.body
+    );
+
+    let (_, page) = domain.begin(&browser, &domain.wsfed("c", &[])).await;
+    let fields = [
+        ("user_name", "bob@contoso.example"),
+        ("password", "kestrel lantern river"),
+    ];
+    let page = domain
+        .give(&browser, &page, "/api/login/password", &fields)
+        .await;
+    assert!(has_token(&page), "{}", page.body);
+    let page = admin
+        .submit("/api/users/end-sessions", &[("id", &id)])
+        .await;
+    assert!(page.body.contains("is signed out here"));
+    assert_eq!(browser.get("/me").await.location(), "/login");
+}
+
+#[tokio::test]
+async fn a_made_up_passkey_signs_nobody_in_and_tells_nothing() {
+    let database = Database::create(Engine::Sqlite).await;
+    let setting = Setting {
+        public_url: Some("http://localhost:3000".to_owned()),
+        ..Setting::default()
+    };
+    let domain = Domain::of(TestApp::start_with(database.store.clone(), setting).await).await;
+    let browser = domain.app.browser();
+    let (_, page) = domain
+        .begin(&browser, &domain.wsfed("c", &[("username", ADA_NAME)]))
+        .await;
+    assert!(
+        page.body.contains("Sign in with a passkey"),
+        "{}",
+        page.body
+    );
+    let page = domain
+        .give(&browser, &page, "/api/login/passkey/begin", &[])
+        .await;
+    assert!(
+        page.body.contains("allowCredentials&quot;:[]"),
+        "names nobody: {}",
+        page.body
+    );
+    let made_up = r#"{"id":"AAAA","rawId":"AAAA","type":"public-key","response":{"authenticatorData":"AAAA","clientDataJSON":"e30","signature":"AAAA","userHandle":"AAAA"}}"#;
+    let long = "x".repeat(100_000);
+    for answer in ["", "{}", made_up, &long] {
+        let refused = domain
+            .give(
+                &browser,
+                &page,
+                "/api/login/passkey",
+                &[("passkey", answer)],
+            )
+            .await;
+        assert!(!has_token(&refused));
+        // The challenge is gone with the first answer.
+        assert!(
+            refused.body.contains("name=\"password\""),
+            "{}",
+            refused.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn certificates_roll_over_without_a_gap() {
+    let domain = Domain::new().await;
+    let admin = domain.app.sign_in(Role::Administrator).await;
+    let id = domain.id.to_string();
+    let browser = domain.app.browser();
+    let metadata = format!("/federation/{id}/metadata.xml");
+    let certificates = |body: &str| {
+        let mut found: Vec<String> = body
+            .split("<ds:X509Certificate>")
+            .skip(1)
+            .map(|part| part.split('<').next().unwrap().to_owned())
+            .collect();
+        found.dedup();
+        found
+    };
+    let first = certificates(&browser.get(&metadata).await.body)[0].clone();
+    admin
+        .submit(
+            "/api/applications/certificates/next",
+            &[("application", &id)],
+        )
+        .await;
+    let both = certificates(&browser.get(&metadata).await.body);
+    assert_eq!(both[0], first);
+    let next = both[1].clone();
+    let script = admin
+        .get(&format!("/applications/{id}/powershell/update.ps1"))
+        .await;
+    assert!(script.body.contains(&first) && script.body.contains(&next));
+    let page = domain.sign_in(&browser, &domain.wsfed("1", &[])).await;
+    assert!(
+        posted_value(&page, "wresult").unwrap().contains(&first),
+        "the old one signs"
+    );
+
+    let page = admin.get(&format!("/applications/{id}/sign-on")).await;
+    let seen = hidden_value(&page.body, "next").unwrap();
+    for _ in 0..2 {
+        admin
+            .submit(
+                "/api/applications/certificates/switch",
+                &[("application", &id), ("next", &seen)],
+            )
+            .await;
+    }
+    let (_, page) = domain.begin(&browser, &domain.wsfed("2", &[])).await;
+    let token = posted_value(&page, "wresult").unwrap();
+    assert!(
+        token.contains(&next) && !token.contains(&first),
+        "the new one signs at once"
+    );
+    assert_eq!(certificates(&browser.get(&metadata).await.body)[0], next);
 }

@@ -3,8 +3,9 @@
 use leptos::prelude::*;
 use signpost_model::Secret;
 use signpost_store::credentials::{self, Credentials};
+use signpost_store::passkeys as stored_passkeys;
 
-use super::{Proof, check_own_password};
+use super::{Proof, check_own_password, passkeys};
 use crate::components::{
     Badge, Button, Card, CardKind, ErrorSummary, Form, LinkButton, Look, TextField, TextKind, Tone,
 };
@@ -30,9 +31,12 @@ pub fn OwnFactors() -> impl IntoView {
         let has = credentials::find(&mut read, me.user.id).await?;
         let seeds = credentials::find_seeds(&mut read, portal.store.sealer(), me.user.id).await?;
         let left = credentials::count_recovery_codes(&mut read, me.user.id).await?;
+        let known = stored_passkeys::list(&mut read, me.user.id).await?;
         drop(read);
         let whom = me.user.id.to_string();
         let codes = shown_once::take(&portal, &session()?, Kind::RecoveryCodes, &whom).await?;
+        let enrolment = passkeys::waiting().await?;
+        let may_have = crate::passkeys::find(&portal).is_some();
         let form = visit().form_state();
         let body = match codes {
             Some(codes) => {
@@ -41,6 +45,9 @@ pub fn OwnFactors() -> impl IntoView {
             None => view! {
                 <ErrorSummary errors=form.problems() />
                 <TotpCard me=me.clone() has=has.clone() pending=seeds.pending form=form.clone() />
+                {may_have.then(|| view! {
+                    <passkeys::PasskeysCard me=me.clone() known=known enrolment=enrolment form=form.clone() />
+                })}
                 <RecoveryCard me=me has=has left=left form=form />
                 <div class="row">
                     <LinkButton href=urls::OWN_PAGE look=Look::Quiet>"Back"</LinkButton>

@@ -74,6 +74,20 @@ fn happened(event: AuditEvent, managers: &HashMap<String, String>) -> Happened {
         "user.disabled" => ("Disabled", Icon::Ban),
         "user.deleted" => ("Deleted", Icon::Trash2),
         "user.restored" => ("Restored", Icon::Undo2),
+        "user.invited" => ("Invited", Icon::KeyRound),
+        "user.password_reset_issued" => ("Link for a new password made", Icon::KeyRound),
+        "user.password_changed" => ("Password set", Icon::KeyRound),
+        "user.signed_in" => ("Signed in", Icon::KeyRound),
+        "user.sign_in_refused" => ("Sign-in refused", Icon::Ban),
+        "user.sessions_ended" => ("Sessions ended", Icon::LogOut),
+        "user.second_factor_added" | "user.passkey_added" => {
+            ("Second factor added", Icon::KeyRound)
+        }
+        "user.second_factor_removed" | "user.passkey_removed" | "user.second_factors_removed" => {
+            ("Second factor removed", Icon::Ban)
+        }
+        "user.recovery_code_used" => ("Recovery code used", Icon::KeyRound),
+        "user.recovery_codes_replaced" => ("Recovery codes replaced", Icon::KeyRound),
         "account.restore_requested" => ("Account restored", Icon::Undo2),
         "leaving.postponed" => ("Leaving postponed", Icon::Hourglass),
         "leaving.resumed" => ("Leaving resumed", Icon::Play),
