@@ -125,7 +125,7 @@ pub async fn accept(
                     .finish_discoverable_authentication_v2(
                         &answer,
                         asked.state,
-                        &DiscoverableKey::from(&key),
+                        DiscoverableKey::from(&key),
                     ),
                 _ => return Ok(Err(Refused)),
             }

@@ -9,6 +9,8 @@ use signpost_store::{TokenHash, credentials, users};
 use crate::components::{Button, ErrorSummary, Form, Look, TextField, TextKind};
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, Refusal, respond};
+use crate::login::Ask;
+use crate::login::ask;
 use crate::login::session::author_of;
 use crate::passwords;
 use crate::portal::portal;
@@ -169,8 +171,11 @@ pub async fn set_first_password(
         let author = author_of(&user, &visit().address);
         credentials::set_password(&mut tx, &user, &stored, None, &author, now).await?;
         tx.commit().await?;
-        Ok(Answer::to(urls::LOGIN)
-            .notice(Notice::success("Your password is saved. Sign in with it.")))
+        let to = match ask::keep(&portal, None, &Ask::OwnPage).await {
+            Ok(to) => to,
+            Err(_) => urls::LOGIN.to_owned(),
+        };
+        Ok(Answer::to(to).notice(Notice::success("Your password is saved. Sign in with it.")))
     })
     .await
 }
