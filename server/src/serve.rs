@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use app::identity::Providers;
 use app::passwords::Passwords;
 use app::portal::{Portal, PortalSettings, Practice};
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use signpost_app as app;
-use signpost_model::Random;
 use signpost_model::random::random_text;
+use signpost_model::{Clock as _, Random, Timestamp};
 use signpost_store::{DatabaseSettings, MasterKey, Sealer, Store, TokenHash, setup};
 use tokio::sync::Notify;
 
@@ -24,9 +24,13 @@ use crate::{cleaning, practice, router, worker};
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
+/// The first of January 2026: this program is younger.
+const BUILT_AFTER_MS: i64 = 1_767_225_600_000;
+
 /// Runs until it is told to stop.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let http = args.http().context("settings that need changing:\n")?;
+    check_clock(SystemClock.now())?;
     let store = open_store(&args.data).await?;
     let practice = practice::start(args).await?;
     let portal = build_portal(store, &http, practice);
@@ -37,6 +41,15 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     tokio::spawn(cleaning::run(portal.clone()));
     let router = router::build(portal, http.trusted_proxies.clone());
     listen(&http, router).await
+}
+
+/// Refuses a clock that cannot be right: tokens and sessions would be valid for nobody, or for ever.
+fn check_clock(now: Timestamp) -> anyhow::Result<()> {
+    let earliest = Timestamp::from_millis(BUILT_AFTER_MS);
+    if now < earliest || now > earliest.plus_days(100 * 365) {
+        bail!("the clock of this machine shows {now}: set it right, then start again");
+    }
+    Ok(())
 }
 
 /// Opens and migrates the database, and makes the folder and the master key at first start.
@@ -166,6 +179,22 @@ pub async fn shutdown_signal() {
         }
         Err(_) => {
             let _ = interrupt.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_cannot_be_right_is_refused() {
+        assert!(check_clock(Timestamp::from_millis(1_795_000_000_000)).is_ok());
+        for wrong in [0, 1_000_000_000_000, i64::MAX, i64::MIN] {
+            assert!(
+                check_clock(Timestamp::from_millis(wrong)).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -224,7 +224,8 @@ pub async fn finish(
 ) -> Result<bool> {
     let finished = sqlx::query(
         "update sign_ins set finished_at = $3, request = '', challenge = null, user_id = null,
-           authenticated_at = null, expires_at = $4
+           authenticated_at = null,
+           expires_at = case when message_id is null then expires_at else $4 end
          where id_hash = $1 and browser_hash = $2 and finished_at is null and expires_at > $3",
     )
     .bind(id.as_str())
