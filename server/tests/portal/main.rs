@@ -11,6 +11,7 @@ mod applications;
 mod assets;
 mod attacks;
 mod audit_log;
+mod circle;
 mod commands;
 mod control;
 mod cross_site;
