@@ -455,3 +455,49 @@ async fn certificates_roll_over_without_a_gap() {
     );
     assert_eq!(certificates(&browser.get(&metadata).await.body)[0], next);
 }
+
+#[tokio::test]
+async fn a_user_sees_to_their_own_sessions_and_password() {
+    let domain = Domain::new().await;
+    let (here, elsewhere) = (domain.app.browser(), domain.app.browser());
+    for browser in [&here, &elsewhere] {
+        domain.sign_in(browser, &domain.wsfed("c", &[])).await;
+    }
+    let page = here.get("/me").await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("End other sessions"), "{}", page.body);
+    let proof = hidden_value(&page.body, "proof").unwrap();
+    let theirs = hidden_value(&elsewhere.get("/me").await.body, "proof").unwrap();
+    for wrong in ["", &theirs] {
+        let answer = here
+            .post("/api/me/sessions/end-others", &[("proof", wrong)])
+            .await;
+        assert_eq!(answer.status, 409, "{wrong}");
+    }
+    let change = |current: &'static str, new: &'static str| {
+        let proof = proof.clone();
+        let here = here.clone();
+        async move {
+            let fields = [
+                ("proof", proof.as_str()),
+                ("current_password", current),
+                ("new_password", new),
+                ("repeat_password", new),
+            ];
+            here.submit("/api/me/password", &fields).await
+        }
+    };
+    let wrong = change("not this one at all", "kestrel lantern river").await;
+    assert!(wrong.body.contains("not your current password"));
+    let done = change(crate::support::PASSWORD, "kestrel lantern river").await;
+    assert!(
+        done.body.contains("Your password was changed"),
+        "{}",
+        done.body
+    );
+    assert_eq!(elsewhere.get("/me").await.location(), "/login");
+    assert_eq!(here.get("/me").await.status, 200);
+    let out = here.post("/api/me/sign-out", &[("proof", &proof)]).await;
+    assert_eq!(out.location(), "/signed-out");
+    assert_eq!(here.get("/me").await.location(), "/login");
+}
