@@ -85,6 +85,7 @@ pub async fn sync(args: &SyncArgs) -> anyhow::Result<()> {
             RunMode::Sync
         },
         only_user: None,
+        request: None,
     };
     let author = Author {
         actor: Actor::CommandLine,

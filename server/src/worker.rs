@@ -9,6 +9,7 @@ mod clients;
 mod journal;
 mod plan;
 mod sink;
+mod tenant;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -209,7 +210,12 @@ impl Worker {
         let client = self.clients.of(&self.portal, lease.application_id).await?;
         let mut run = claim.run.clone();
         if run.state == RunState::Planning {
-            run = match self.plan(lease, &run, &client).await? {
+            let planned = if run.scope == RunScope::Tenant {
+                tenant::make(self, lease, &run, &client).await?
+            } else {
+                self.plan(lease, &run, &client).await?
+            };
+            run = match planned {
                 planned if planned.state == RunState::Applying => planned,
                 _ => return Ok(None),
             };
@@ -228,6 +234,27 @@ impl Worker {
         if run.tally.actions == 0 {
             return Ok(RunEnd::Done);
         }
+        let ended = if run.scope == RunScope::Tenant {
+            Ended::Done
+        } else {
+            self.apply_to_accounts(lease, client.clone()).await?
+        };
+        let ended = match ended {
+            Ended::Done => tenant::apply(self, lease, client).await?,
+            early => early,
+        };
+        Ok(match ended {
+            Ended::Done => RunEnd::Done,
+            Ended::Cancelled => RunEnd::Cancelled,
+            Ended::Failed(failure) => RunEnd::Failed(failure),
+        })
+    }
+
+    async fn apply_to_accounts(
+        &self,
+        lease: &RunLease,
+        client: signpost_graph::Client,
+    ) -> signpost_store::Result<Ended> {
         let tenant = GraphTenant::new(client, Arc::clone(&self.portal.random));
         let journal = RunJournal::new(self.portal.clone(), lease.clone());
         let clock = GraphClock(Arc::clone(&self.portal.clock));
@@ -235,11 +262,7 @@ impl Worker {
             clock: &clock,
             random: self.portal.random.as_ref(),
         };
-        Ok(match apply(&tenant, &journal, surroundings).await? {
-            Ended::Done => RunEnd::Done,
-            Ended::Cancelled => RunEnd::Cancelled,
-            Ended::Failed(failure) => RunEnd::Failed(failure),
-        })
+        apply(&tenant, &journal, surroundings).await
     }
 
     async fn finish(&self, lease: &RunLease, end: &RunEnd) -> signpost_store::Result<()> {

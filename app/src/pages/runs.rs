@@ -5,6 +5,7 @@ mod acts;
 mod list;
 mod run;
 mod stream;
+mod tenant_actions;
 
 pub(crate) use actions::{OutcomeOf, differences};
 pub use acts::*;

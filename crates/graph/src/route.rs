@@ -197,6 +197,8 @@ routes! {
         &["Domain-InternalFederation.Read.All", "Domain-InternalFederation.ReadWrite.All", "Domain.Read.All", "Domain.ReadWrite.All"];
     SECURITY_DEFAULTS = Get "/policies/identitySecurityDefaultsEnforcementPolicy", 1,
         &["Policy.Read.All"];
+    SET_SECURITY_DEFAULTS = Patch "/policies/identitySecurityDefaultsEnforcementPolicy", 1,
+        &["Policy.ReadWrite.SecurityDefaults", "Policy.ReadWrite.ConditionalAccess"];
     CREATE_USER = Post "/users", 1, WRITE_USERS;
     PATCH_USER = Patch "/users/{id}", 1, WRITE_USERS;
     DELETE_USER = Delete "/users/{id}", 1, DELETE_USERS;

@@ -123,6 +123,11 @@ pub enum Write {
         /// What changes.
         configuration: Box<FederationConfiguration>,
     },
+    /// Turns security defaults on or off.
+    SetSecurityDefaults {
+        /// Whether they are to be in force.
+        enabled: bool,
+    },
     /// Makes a federated domain managed again.
     DeleteFederation {
         /// The domain.
@@ -257,6 +262,11 @@ impl Write {
                     Some(federation_body(configuration)),
                 )
             }
+            Self::SetSecurityDefaults { enabled } => (
+                &route::SET_SECURITY_DEFAULTS,
+                "/policies/identitySecurityDefaultsEnforcementPolicy".to_owned(),
+                Some(json!({ "isEnabled": enabled })),
+            ),
             Self::DeleteFederation { domain, id } => {
                 let path = format!("/domains/{domain}/federationConfiguration/{id}");
                 (&route::DELETE_FEDERATION, path, None)

@@ -19,6 +19,7 @@ pub mod rule;
 pub mod run;
 pub mod secret;
 pub mod sign_on;
+pub mod tenant;
 pub mod text;
 pub mod time;
 
@@ -37,4 +38,5 @@ pub use provisioning::{PlanInput, Provisioning, ProvisioningState};
 pub use random::Random;
 pub use secret::Secret;
 pub use sign_on::SignOnSettings;
+pub use tenant::{KeptValue, PlannedTenantAction, TenantAction, TenantRequest};
 pub use time::{Clock, Timestamp};

@@ -381,6 +381,8 @@ pub enum Reason {
     AskedByOperator,
     /// An operator asked to bring back what was there before.
     Restored,
+    /// The old value of something in the tenant is put back.
+    PutBack,
 }
 
 impl Reason {
@@ -402,6 +404,7 @@ impl Reason {
             Self::GracePeriodOver => "The days before deletion are over",
             Self::AskedByOperator => "An operator asked for it",
             Self::Restored => "An operator brings back what was there before",
+            Self::PutBack => "What it was before Signpost changed it",
         }
     }
 }

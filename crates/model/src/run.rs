@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplicationId, RunId, Timestamp, UserId};
+use crate::{ApplicationId, RunId, TenantRequest, Timestamp, UserId};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -154,6 +154,8 @@ pub enum RunScope {
     Changed,
     /// Everyone, against a full read of the tenant.
     Everyone,
+    /// No user: the tenant itself, as its request says.
+    Tenant,
 }
 
 impl RunScope {
@@ -162,6 +164,7 @@ impl RunScope {
         match self {
             Self::Changed => "changed",
             Self::Everyone => "everyone",
+            Self::Tenant => "tenant",
         }
     }
 
@@ -170,6 +173,7 @@ impl RunScope {
         match self {
             Self::Changed => "What changed",
             Self::Everyone => "Everyone",
+            Self::Tenant => "The tenant itself",
         }
     }
 }
@@ -178,7 +182,7 @@ impl FromStr for RunScope {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
-        [Self::Changed, Self::Everyone]
+        [Self::Changed, Self::Everyone, Self::Tenant]
             .into_iter()
             .find(|s| s.key() == text)
             .ok_or(UnknownWord)
@@ -226,6 +230,8 @@ pub struct Run {
     pub mode: RunMode,
     /// Limits the run to one user ("Sync now").
     pub only_user: Option<UserId>,
+    /// What is asked of the tenant itself; set for [`RunScope::Tenant`] and no other.
+    pub request: Option<TenantRequest>,
     pub state: RunState,
     /// The operator who asked for it; empty when Signpost did by itself.
     pub requested_by: String,
@@ -327,6 +333,10 @@ pub enum FailureKind {
     PermissionMissing,
     AccountGone,
     SynchronisedElsewhere,
+    /// What a plan was made from is not so any more.
+    ChangedMeanwhile,
+    /// Microsoft said yes and kept the old value.
+    NotKept,
     Throttled,
     Unreachable,
     Rejected,
@@ -371,6 +381,12 @@ impl FailureKind {
             }
             Self::SynchronisedElsewhere => {
                 "Another directory manages this account. Change the person there, or leave the user out."
+            }
+            Self::ChangedMeanwhile => {
+                "Somebody changed this in the tenant after the plan was made. Make the plan again."
+            }
+            Self::NotKept => {
+                "Microsoft accepted this change and does not show it. Look at it in the Entra admin center, then make the plan again."
             }
             Self::Throttled => "Microsoft asked us to slow down. The next sync tries again.",
             Self::Unreachable => {

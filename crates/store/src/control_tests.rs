@@ -149,6 +149,7 @@ both_engines! {
             scope: RunScope::Changed,
             mode: RunMode::Sync,
             only_user,
+            request: None,
         };
         let mut tx = store.write().await.unwrap();
         let older = runs::queue(&mut tx, &random(), &new(None), &alice(), NOW).await.unwrap();

@@ -164,6 +164,7 @@ pub(crate) async fn queue(store: &Store, application: ApplicationId, scope: RunS
         scope,
         mode: RunMode::Sync,
         only_user: None,
+        request: None,
     };
     let mut tx = store.write().await.unwrap();
     let queued = runs::queue(&mut tx, &random(), &new, &alice(), NOW)

@@ -18,6 +18,7 @@ pub mod factors;
 pub mod following;
 pub mod groups;
 pub mod imports;
+pub mod kept_values;
 pub mod licenses;
 pub mod memberships;
 pub mod one_time_links;

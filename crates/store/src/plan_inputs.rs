@@ -92,6 +92,8 @@ async fn chosen(
             "provisioning p join users u on u.id = p.user_id",
             format!("p.application_id = $1 and p.user_id > $2 and p.user_id in ({TO_LOOK_AT})"),
         ),
+        // A run about the tenant itself is about nobody.
+        (None, RunScope::Tenant) => (everyone, "1 = 0 and u.id > $2 and $4 >= 0".to_owned()),
         (None, RunScope::Everyone) => (
             everyone,
             format!(

@@ -7,6 +7,7 @@ pub mod lease;
 pub mod outcomes;
 pub mod plan;
 pub mod removals;
+pub mod tenant_actions;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +15,7 @@ use serde_json::json;
 use signpost_model::audit::{Actor, Subject};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, RunState, Tally, Trigger};
 use signpost_model::time::{HOUR_MS, MINUTE_MS};
-use signpost_model::{ApplicationId, Author, Random, RunId, Timestamp, UserId};
+use signpost_model::{ApplicationId, Author, Random, RunId, TenantRequest, Timestamp, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
@@ -26,7 +27,7 @@ pub use lease::RunLease;
 pub(crate) const COLUMNS: &str = "id, application_id, run_trigger, scope, mode, only_user, state, \
      requested_by, approved_by, approved_at, users, in_sync, blocked, actions, removals, applied, failed, \
      skipped, plan_hash, waits_for, failure, cancel_requested, created_at, started_at, \
-     planned_at, finished_at";
+     planned_at, finished_at, request";
 
 /// A wish for a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,27 @@ pub struct NewRun {
     pub mode: RunMode,
     /// Limits the run to one user ("Sync now").
     pub only_user: Option<UserId>,
+    /// What is asked of the tenant itself; for [`RunScope::Tenant`] and no other.
+    pub request: Option<TenantRequest>,
+}
+
+impl NewRun {
+    /// A run about the tenant itself: it waits with its plan, or goes on by itself.
+    pub fn of_tenant(
+        application_id: ApplicationId,
+        request: TenantRequest,
+        trigger: Trigger,
+        mode: RunMode,
+    ) -> Self {
+        Self {
+            application_id,
+            trigger,
+            scope: RunScope::Tenant,
+            mode,
+            only_user: None,
+            request: Some(request),
+        }
+    }
 }
 
 /// What came of a wish for a run.
@@ -84,7 +106,12 @@ pub async fn queue(
         }
         if by.actor != Actor::Signpost {
             let mut entry = by.entry("run.requested", subject);
-            entry.after = Some(json!({ "run": run.id, "scope": run.scope, "mode": run.mode }));
+            entry.after = Some(json!({
+                "run": run.id,
+                "scope": run.scope,
+                "mode": run.mode,
+                "request": run.request,
+            }));
             audit::append(tx, &entry, now);
         }
         return Ok(Queued::Created(run));
@@ -102,8 +129,8 @@ async fn insert(
     let inserted = sqlx::query(
         "insert into runs (id, application_id, run_trigger, scope, mode, only_user, state,
            requested_by, users, in_sync, blocked, actions, removals, applied, failed, skipped,
-           cancel_requested, created_at, fence)
-         values ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, 0, 0, 0, 0, 0, 0, 0, 0, $8, 0)
+           cancel_requested, created_at, fence, request)
+         values ($1, $2, $3, $4, $5, $6, 'queued', $7, 0, 0, 0, 0, 0, 0, 0, 0, 0, $8, 0, $9)
          on conflict do nothing",
     )
     .bind(id.to_string())
@@ -114,21 +141,28 @@ async fn insert(
     .bind(new.only_user.map(|id| id.to_string()).unwrap_or_default())
     .bind(requested_by)
     .bind(now.as_millis())
+    .bind(request_text(new)?)
     .execute(&mut **tx)
     .await?;
     Ok(inserted.rows_affected() == 1)
 }
 
+fn request_text(new: &NewRun) -> Result<String> {
+    let text = new.request.as_ref().map(to_json).transpose()?;
+    Ok(text.unwrap_or_default())
+}
+
 async fn find_queued(tx: &mut Write, new: &NewRun) -> Result<Option<Run>> {
     let sql = format!(
         "select {COLUMNS} from runs where application_id = $1 and scope = $2 and mode = $3
-           and only_user = $4 and state = 'queued' and approved_at is null"
+           and only_user = $4 and request = $5 and state = 'queued' and approved_at is null"
     );
     let row = sqlx::query(AssertSqlSafe(sql))
         .bind(new.application_id.to_string())
         .bind(new.scope.key())
         .bind(new.mode.key())
         .bind(new.only_user.map(|id| id.to_string()).unwrap_or_default())
+        .bind(request_text(new)?)
         .fetch_optional(&mut **tx)
         .await?;
     row.map(|row| run(&row)).transpose()
@@ -166,7 +200,8 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
            and not exists (select 1 from runs r where r.application_id = a.id
              and r.state in ('planning', 'applying'))
            and not exists (select 1 from runs r where r.application_id = a.id
-             and r.state = 'queued' and r.mode = 'sync' and r.only_user = '')
+             and r.state = 'queued' and r.mode = 'sync' and r.only_user = ''
+             and r.scope <> 'tenant')
            and (exists (select 1 from provisioning p where p.application_id = a.id
                   and p.revision <> p.settled_revision)
              or exists (select 1 from provisioning p where p.application_id = a.id
@@ -184,6 +219,7 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
                 scope: RunScope::Changed,
                 mode: RunMode::Sync,
                 only_user: None,
+                request: None,
             })
         })
         .collect()
@@ -197,8 +233,8 @@ async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
         "select d.id, case when d.full_at + d.full_ms <= $1 then 1 else 0 end as everyone from (
            select a.id, a.look_minutes * cast($2 as bigint) as look_ms, a.full_hours * cast($3 as bigint) as full_ms,
              coalesce((select r.created_at from runs r where r.application_id = a.id
-               and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
-               order by r.id desc limit 1), 0) as looked_at,
+               and r.mode = 'sync' and r.only_user = '' and r.scope <> 'tenant'
+               and r.state <> 'failed' order by r.id desc limit 1), 0) as looked_at,
              coalesce((select r.created_at from runs r where r.application_id = a.id
                and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
                and r.scope = 'everyone' and r.run_trigger in ('schedule', 'command_line')
@@ -229,6 +265,7 @@ async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
                 },
                 mode: RunMode::Sync,
                 only_user: None,
+                request: None,
             })
         })
         .collect()
@@ -343,7 +380,8 @@ pub async fn finish(store: &Store, lease: &RunLease, end: &RunEnd, now: Timestam
         RunEnd::Cancelled => signpost_model::run::SkipReason::Cancelled,
         RunEnd::Done | RunEnd::Failed(_) => signpost_model::run::SkipReason::RunEnded,
     };
-    let skipped = outcomes::skip_rest(&mut tx, lease.run_id, because, now).await?;
+    let skipped = outcomes::skip_rest(&mut tx, lease.run_id, because, now).await?
+        + tenant_actions::skip_rest(&mut tx, lease.run_id, because, now).await?;
     if *end == RunEnd::Cancelled {
         plan::hold_back(&mut tx, lease.run_id).await?;
         wishes::forget_of_run(&mut tx, lease.run_id).await?;
@@ -369,7 +407,7 @@ pub async fn finish(store: &Store, lease: &RunLease, end: &RunEnd, now: Timestam
         .fetch_one(&mut *tx)
         .await?;
     let run = run(&row)?;
-    if *end == RunEnd::Done {
+    if *end == RunEnd::Done && run.scope != RunScope::Tenant {
         applications::set_first_synced(&mut tx, lease.application_id, now).await?;
     }
     tx.commit().await?;
@@ -474,6 +512,7 @@ pub(crate) async fn lock(tx: &mut Write, id: RunId) -> Result<Run> {
 pub(crate) fn run(row: &AnyRow) -> Result<Run> {
     let columns = TableRow::new("runs", row);
     let only_user = columns.text("only_user")?;
+    let request = columns.text("request")?;
     Ok(Run {
         id: columns.parsed("id")?,
         application_id: columns.parsed("application_id")?,
@@ -484,6 +523,11 @@ pub(crate) fn run(row: &AnyRow) -> Result<Run> {
             None
         } else {
             Some(columns.parsed("only_user")?)
+        },
+        request: if request.is_empty() {
+            None
+        } else {
+            Some(columns.json("request")?)
         },
         state: columns.parsed("state")?,
         requested_by: columns.text("requested_by")?,

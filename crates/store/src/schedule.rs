@@ -58,8 +58,8 @@ pub async fn find(db: &mut AnyConnection, application: ApplicationId) -> Result<
         "select a.id, a.look_minutes, a.full_hours, a.paused_at, a.paused_by, a.first_synced_at,
            coalesce(c.failures, 0) as failures, c.retry_at,
            (select r.created_at from runs r where r.application_id = a.id
-              and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
-              order by r.id desc limit 1) as looked_at,
+              and r.mode = 'sync' and r.only_user = '' and r.scope <> 'tenant'
+              and r.state <> 'failed' order by r.id desc limit 1) as looked_at,
            (select r.created_at from runs r where r.application_id = a.id
               and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
               and r.scope = 'everyone' and r.run_trigger in ('schedule', 'command_line')

@@ -7,9 +7,9 @@
 //! because Microsoft Graph has no idempotency key.
 
 mod chain;
-mod delays;
+pub(crate) mod delays;
 mod engine;
-mod graph_tenant;
+pub(crate) mod graph_tenant;
 mod remaining;
 
 use std::collections::HashMap;

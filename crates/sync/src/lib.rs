@@ -11,6 +11,7 @@ pub mod matching;
 pub mod observe;
 pub mod plan;
 pub mod planner;
+pub mod tenant;
 pub mod translate;
 
 pub use desired::DesiredAccount;

@@ -142,6 +142,7 @@ impl Rehearsal {
             scope,
             mode: RunMode::Sync,
             only_user: None,
+            request: None,
         };
         let queued = runs::queue(&mut tx, &SystemRandom, &new, &AUTHOR, SystemClock.now())
             .await

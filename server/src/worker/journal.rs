@@ -31,7 +31,7 @@ impl RunJournal {
     }
 }
 
-fn signal(held: Held) -> Signal {
+pub(super) fn signal(held: Held) -> Signal {
     if held.cancel_requested {
         Signal::Stop
     } else {

@@ -24,3 +24,4 @@ mod secrets;
 mod sessions;
 mod signing_in;
 mod syncing;
+mod tenant_plans;

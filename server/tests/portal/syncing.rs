@@ -155,6 +155,7 @@ impl Rehearsal {
             scope: RunScope::Changed,
             mode,
             only_user: None,
+            request: None,
         };
         let mut tx = portal.store.write().await.unwrap();
         let random = portal.random.as_ref();

@@ -70,6 +70,7 @@ async fn start(mode: RunMode) -> Result<(), PortalError> {
             scope: RunScope::Everyone,
             mode,
             only_user: None,
+            request: None,
         };
         let (random, author) = (portal.random.as_ref(), visit().author());
         let queued = runs::queue(&mut tx, random, &wish, &author, portal.clock.now()).await?;

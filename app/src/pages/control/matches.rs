@@ -475,6 +475,7 @@ async fn start(
         scope: RunScope::Changed,
         mode: RunMode::Sync,
         only_user: None,
+        request: None,
     };
     let author = visit().author();
     runs::queue(

@@ -249,6 +249,7 @@ pub async fn try_connection_again() -> Result<(), PortalError> {
             scope: RunScope::Changed,
             mode: RunMode::Sync,
             only_user: None,
+            request: None,
         };
         let queued = runs::queue(&mut tx, portal.random.as_ref(), &wish, &author, now).await?;
         tx.commit().await?;

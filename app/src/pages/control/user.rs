@@ -169,6 +169,7 @@ pub(super) fn one_user(application: ApplicationId, user: UserId) -> NewRun {
         scope: RunScope::Changed,
         mode: RunMode::Sync,
         only_user: Some(user),
+        request: None,
     }
 }
 

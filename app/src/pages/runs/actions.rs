@@ -188,7 +188,16 @@ fn Row(application: ApplicationId, action: StoredAction) -> impl IntoView {
 /// What became of an action, with Microsoft's answer.
 #[component]
 pub(crate) fn OutcomeOf(action: StoredAction) -> impl IntoView {
-    let request_id = action.request_id.clone();
+    view! { <Answered outcome=action.outcome state=action.state request_id=action.request_id /> }
+}
+
+/// An outcome in words, and what Microsoft said for those who ask support.
+#[component]
+pub(super) fn Answered(
+    outcome: Option<Outcome>,
+    state: ActionState,
+    request_id: Option<String>,
+) -> impl IntoView {
     let details = request_id.map(|id| {
         view! {
             <Expander summary="Details for support">
@@ -196,7 +205,7 @@ pub(crate) fn OutcomeOf(action: StoredAction) -> impl IntoView {
             </Expander>
         }
     });
-    match action.outcome {
+    match outcome {
         Some(Outcome::Failed(failure)) => view! {
             <Badge tone=Tone::Bad icon=Icon::CircleX>
                 "Failed"
@@ -220,7 +229,7 @@ pub(crate) fn OutcomeOf(action: StoredAction) -> impl IntoView {
             {details}
         }
         .into_any(),
-        None => match action.state {
+        None => match state {
             ActionState::Sent => view! {
                 <Badge tone=Tone::Info icon=Icon::LoaderCircle>
                     "Sent"

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use signpost_model::plan::ActionKind;
-use signpost_model::run::{Run, RunState, WaitsFor};
+use signpost_model::run::{Run, RunScope, RunState, WaitsFor};
 use signpost_model::{Role, RunId, Timestamp};
 use signpost_store::runs::actions::{self, ActionFilter, ActionState, BlockedUser, StoredAction};
 use signpost_store::runs::approval;
+use signpost_store::runs::tenant_actions as stored_tenant_actions;
 use signpost_store::{Cursor, Page as StorePage, PageRequest, applications, runs};
 
 use super::actions::{Actions, Blocked, look_of};
 use super::list::duration;
 use super::status_of;
+use super::tenant_actions::{self, TenantActions, TenantPage};
 use crate::components::plural::{count, digits};
 use crate::components::{
     Button, Card, CardKind, Chip, Chips, EmptyState, FilterBar, Form, Icon, LinkButton, Live,
@@ -75,6 +77,8 @@ pub(super) struct Wanted {
     filter: ActionFilter,
     problems: bool,
     page: Option<Cursor>,
+    /// Where the page of changes to the tenant itself begins.
+    after: i64,
 }
 
 impl Wanted {
@@ -88,6 +92,7 @@ impl Wanted {
             },
             problems: get("show") == "problems",
             page: get("page").parse().ok(),
+            after: get("after").parse().unwrap_or(0).max(0),
         }
     }
 
@@ -109,6 +114,7 @@ pub(super) struct RunData {
     wanted: Wanted,
     counts: Vec<(ActionKind, ActionState, i64)>,
     actions: StorePage<StoredAction>,
+    tenant: TenantPage,
     blocked: StorePage<BlockedUser>,
     retriable: i64,
     now: Timestamp,
@@ -153,6 +159,12 @@ impl RunData {
             actions::list(&mut db, id, &wanted.filter, &request).await?
         };
         let counts = actions::count(&mut db, id).await?;
+        let (after, rows) = (wanted.after, tenant_actions::ROWS);
+        let tenant = TenantPage {
+            actions: stored_tenant_actions::list(&mut db, id, after, rows).await?,
+            after,
+            total: stored_tenant_actions::count(&mut db, id).await?,
+        };
         let retriable = if run.state.is_over() {
             approval::count_retriable(&mut db, id).await?
         } else {
@@ -165,6 +177,7 @@ impl RunData {
             wanted,
             counts,
             actions,
+            tenant,
             blocked,
             retriable,
             now: portal.clock.now(),
@@ -202,6 +215,10 @@ fn Summary(run: Run, retriable: i64, may: bool, now: Timestamp) -> impl IntoView
         }
     });
     let state = status_of(run.state);
+    let asked = run
+        .request
+        .as_ref()
+        .map(|request| view! { <p>{request.title()} "."</p> });
     let started = run.created_at.to_jiff().map(|at| view! { <Time at=at /> });
     let by = if run.requested_by.is_empty() {
         run.trigger.label().to_owned()
@@ -233,6 +250,7 @@ fn Summary(run: Run, retriable: i64, may: bool, now: Timestamp) -> impl IntoView
             footer=move || view! { {buttons} }
         >
             <div class="card__body stack">
+                {asked}
                 <p>{sentence(&run)}</p>
                 {progress}
                 {rest_of(&run, now).map(|words| view! { <p>{words}</p> })}
@@ -329,10 +347,16 @@ fn sentence(run: &Run) -> String {
     let users = |number: i64| count(number.unsigned_abs(), "user", "users");
     match run.state {
         RunState::Queued => "Waiting for a worker.".to_owned(),
+        RunState::Planning if run.scope == RunScope::Tenant => {
+            "Reading the tenant. You can leave this page.".to_owned()
+        }
         RunState::Planning => format!(
             "Reading the tenant and comparing it with the directory. {} looked at so far. You can leave this page.",
             users(tally.users)
         ),
+        RunState::AwaitingApproval if run.scope == RunScope::Tenant => {
+            format!("{} will be made.", changes(tally.actions))
+        }
         RunState::AwaitingApproval => format!(
             "{} will be made. {} already as desired, {} left out.",
             changes(tally.actions),
@@ -345,6 +369,15 @@ fn sentence(run: &Run) -> String {
             changes(tally.actions),
             tally.failed
         ),
+        _ if run.scope == RunScope::Tenant && tally.actions > 0 => format!(
+            "{} made, {} failed, {} skipped.",
+            changes(tally.applied),
+            tally.failed,
+            tally.skipped
+        ),
+        _ if run.scope == RunScope::Tenant && run.failure.is_none() => {
+            "Nothing had to change: the tenant already is as asked.".to_owned()
+        }
         _ if tally.actions == 0 && tally.blocked == 0 && run.failure.is_none() => {
             format!(
                 "Nothing had to change. {} already as desired.",
@@ -433,8 +466,13 @@ fn PlanOf(data: RunData, may_choose: bool) -> impl IntoView {
         counts,
         actions,
         blocked,
+        tenant,
         ..
     } = data;
+    let of_tenant = view! { <TenantActions run=run.id page=tenant /> };
+    if run.scope == RunScope::Tenant {
+        return of_tenant.into_any();
+    }
     let choosable = may_choose && !blocked.items.is_empty();
     let problems = (!blocked.items.is_empty()).then(|| {
         let table = view! {
@@ -468,6 +506,7 @@ fn PlanOf(data: RunData, may_choose: bool) -> impl IntoView {
         (!wanted.problems).then(|| view! { <ActionList run=run wanted=wanted actions=actions /> });
     view! {
         {problems}
+        {of_tenant}
         <Card id="actions" title="Actions" hint="Every change with its reason.".to_owned()>
             {chips}
             {table}

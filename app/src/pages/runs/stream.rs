@@ -17,9 +17,12 @@ use signpost_model::RunId;
 use signpost_model::run::{Outcome, Run, RunState};
 use signpost_store::runs;
 use signpost_store::runs::actions::{self, StoredAction};
+use signpost_store::runs::tenant_actions::{self, StoredTenantAction};
 
 use super::actions::differences;
 use super::run::{RunData, Wanted, body};
+use super::tenant_actions as tenant_words;
+use crate::components::Difference;
 use crate::error::PortalError;
 use crate::portal::Portal;
 use crate::root::provide_page_contexts;
@@ -105,9 +108,19 @@ pub async fn csv(
                 actions::list_all(&mut *portal.store.read().await?, id, after, CHUNK).await
             };
             let actions = page.await?;
-            let Some(last) = actions.last() else { return };
+            let Some(last) = actions.last() else { break };
             after = last.sequence;
             yield Ok(actions.iter().map(line).collect::<String>());
+        }
+        let mut after = -1;
+        loop {
+            let page = async {
+                tenant_actions::list(&mut *portal.store.read().await?, id, after, CHUNK).await
+            };
+            let actions = page.await?;
+            let Some(last) = actions.last() else { return };
+            after = last.sequence;
+            yield Ok(actions.iter().map(tenant_line).collect::<String>());
         }
     };
     let name = format!("attachment; filename=\"run-{id}.csv\"");
@@ -152,6 +165,23 @@ pub async fn json(
             }
             yield Ok(piece);
         }
+        yield Ok("],\"tenant_actions\":[".to_owned());
+        (after, comma) = (-1, "");
+        loop {
+            let page = async {
+                tenant_actions::list(&mut *portal.store.read().await?, id, after, CHUNK).await
+            };
+            let actions = page.await?;
+            let Some(last) = actions.last() else { break };
+            after = last.sequence;
+            let mut piece = String::new();
+            for action in &actions {
+                piece.push_str(comma);
+                piece.push_str(&tenant_object(action).to_string());
+                comma = ",\n";
+            }
+            yield Ok(piece);
+        }
         yield Ok("]}\n".to_owned());
     };
     let headers = [
@@ -170,6 +200,7 @@ fn facts(run: &Run) -> serde_json::Value {
         "trigger": run.trigger,
         "scope": run.scope,
         "mode": run.mode,
+        "request": run.request,
         "requested_by": run.requested_by,
         "approved_by": run.approved_by,
         "created_at": run.created_at.to_string(),
@@ -197,6 +228,19 @@ fn object(action: &StoredAction) -> serde_json::Value {
     })
 }
 
+fn tenant_object(action: &StoredTenantAction) -> serde_json::Value {
+    serde_json::json!({
+        "sequence": action.sequence,
+        "subject": action.subject,
+        "action": action.action,
+        "reason": action.reason,
+        "state": action.state.key(),
+        "outcome": action.outcome,
+        "request_id": action.request_id,
+        "changed_at": action.changed_at.to_string(),
+    })
+}
+
 const HEADER: [&str; 9] = [
     "User name",
     "Display name",
@@ -210,20 +254,7 @@ const HEADER: [&str; 9] = [
 ];
 
 fn line(action: &StoredAction) -> String {
-    let changes: Vec<String> = differences(&action.action)
-        .iter()
-        .map(|change| {
-            let before = change.before.as_deref().unwrap_or("");
-            let after = change.after.as_deref().unwrap_or("");
-            format!("{}: {before} → {after}", change.label)
-        })
-        .collect();
-    let (outcome, explanation) = match &action.outcome {
-        Some(Outcome::Applied { .. }) => ("Applied", String::new()),
-        Some(Outcome::Failed(failure)) => ("Failed", failure.kind.text().to_owned()),
-        Some(Outcome::Skipped { because }) => ("Skipped", because.text().to_owned()),
-        None => ("Planned", String::new()),
-    };
+    let (outcome, explanation) = explained(action.outcome.as_ref());
     row(&[
         action.user_name.clone(),
         action.display_name.clone(),
@@ -233,12 +264,48 @@ fn line(action: &StoredAction) -> String {
             .map(ToString::to_string)
             .unwrap_or_default(),
         action.action.kind().label().to_owned(),
-        changes.join("; "),
+        changed(&differences(&action.action)),
         action.reason.text().to_owned(),
         outcome.to_owned(),
         explanation,
         action.request_id.clone().unwrap_or_default(),
     ])
+}
+
+fn tenant_line(action: &StoredTenantAction) -> String {
+    let (outcome, explanation) = explained(action.outcome.as_ref());
+    row(&[
+        String::new(),
+        action.subject.name.clone(),
+        action.subject.id.clone(),
+        action.action.label().to_owned(),
+        changed(&tenant_words::differences(&action.action)),
+        action.reason.text().to_owned(),
+        outcome.to_owned(),
+        explanation,
+        action.request_id.clone().unwrap_or_default(),
+    ])
+}
+
+fn changed(changes: &[Difference]) -> String {
+    let changes: Vec<String> = changes
+        .iter()
+        .map(|change| {
+            let before = change.before.as_deref().unwrap_or("");
+            let after = change.after.as_deref().unwrap_or("");
+            format!("{}: {before} → {after}", change.label)
+        })
+        .collect();
+    changes.join("; ")
+}
+
+fn explained(outcome: Option<&Outcome>) -> (&'static str, String) {
+    match outcome {
+        Some(Outcome::Applied { .. }) => ("Applied", String::new()),
+        Some(Outcome::Failed(failure)) => ("Failed", failure.kind.text().to_owned()),
+        Some(Outcome::Skipped { because }) => ("Skipped", because.text().to_owned()),
+        None => ("Planned", String::new()),
+    }
 }
 
 fn row(fields: &[String; 9]) -> String {

@@ -114,7 +114,8 @@ async fn walk_tenant(client: &Client) -> DomainName {
     );
     assert!(client.organization().await.unwrap().display_name.is_some());
     client.count_users().await.unwrap();
-    client.security_defaults().await.unwrap();
+    let enabled = client.security_defaults().await.unwrap().is_enabled;
+    make(client, Write::SetSecurityDefaults { enabled }).await;
     client.directory_role_members().await.unwrap();
     client
         .deleted_users()

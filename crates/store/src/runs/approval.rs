@@ -158,6 +158,13 @@ pub async fn retry(
         .iter()
         .map(|row| TableRow::new("plan_users", row).parsed("user_id"))
         .collect::<Result<Vec<UserId>>>()?;
+    if run.scope == RunScope::Tenant && super::tenant_actions::count_undone(tx, id).await? > 0 {
+        let new = NewRun {
+            trigger: Trigger::Retry,
+            ..again(&run)
+        };
+        return queue(tx, random, &new, by, now).await.map(Some);
+    }
     if users.is_empty() {
         return Ok(None);
     }
@@ -174,21 +181,24 @@ pub async fn retry(
         scope: RunScope::Changed,
         mode: RunMode::Sync,
         only_user: None,
+        request: None,
     };
     let queued = queue(tx, random, &new, by, now).await?;
     Ok(Some(queued))
 }
 
-/// How many users of a run have failed actions, and how many were left undone.
-pub async fn count_retriable(db: &mut sqlx::AnyConnection, users_of: RunId) -> Result<i64> {
-    Ok(sqlx::query_scalar(
+/// How many users of a run have failed actions or were left undone, and how many changes to the
+/// tenant itself.
+pub async fn count_retriable(db: &mut sqlx::AnyConnection, of: RunId) -> Result<i64> {
+    let users: i64 = sqlx::query_scalar(
         "select count(*) from plan_users p where p.run_id = $1
            and (p.settled = 0 or exists (select 1 from actions a where a.run_id = p.run_id
              and a.user_id = p.user_id and a.state = 'failed'))",
     )
-    .bind(users_of.to_string())
-    .fetch_one(db)
-    .await?)
+    .bind(of.to_string())
+    .fetch_one(&mut *db)
+    .await?;
+    Ok(users + super::tenant_actions::count_undone(db, of).await?)
 }
 
 /// Discards a plan that waits and makes it anew: after choices on its page, or when it is stale.
@@ -205,14 +215,19 @@ pub async fn plan_again(
     let wished = wishes::keep_of_run(tx, &run).await?;
     discard(tx, id, by, now).await?;
     wishes::put_back(tx, &run, &wished).await?;
-    let new = NewRun {
+    queue(tx, random, &again(&run), by, now).await
+}
+
+/// The same run once more, asked for by a person.
+fn again(run: &Run) -> NewRun {
+    NewRun {
         application_id: run.application_id,
         trigger: Trigger::Operator,
         scope: run.scope,
         mode: run.mode,
         only_user: run.only_user,
-    };
-    queue(tx, random, &new, by, now).await
+        request: run.request.clone(),
+    }
 }
 
 /// Marks everyone in a plan that is thrown away to be looked at again: while it waited they counted

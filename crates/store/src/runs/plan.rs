@@ -62,6 +62,7 @@ pub(crate) async fn begin(tx: &mut Write, run: &Run) -> Result<()> {
     for sql in [
         "delete from actions where run_id = $1",
         "delete from plan_users where run_id = $1",
+        "delete from tenant_actions where run_id = $1",
         "update runs set state = 'planning', users = 0, in_sync = 0, blocked = 0, actions = 0,
            removals = 0, applied = 0, failed = 0, skipped = 0, plan_hash = null, waits_for = null,
            approved_by = null, approved_at = null, planned_at = null,
@@ -297,7 +298,8 @@ pub(crate) async fn hold_back(tx: &mut Write, run: RunId) -> Result<()> {
 async fn supersede(tx: &mut Write, run: &Run, now: Timestamp) -> Result<()> {
     sqlx::query(
         "update runs set state = 'cancelled', finished_at = $1
-         where application_id = $2 and state = 'awaiting_approval' and id < $3",
+         where application_id = $2 and state = 'awaiting_approval' and id < $3
+           and scope <> 'tenant'",
     )
     .bind(now.as_millis())
     .bind(run.application_id.to_string())

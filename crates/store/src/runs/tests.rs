@@ -484,6 +484,7 @@ both_engines! {
             scope: RunScope::Everyone,
             mode: RunMode::Preview,
             only_user: None,
+            request: None,
         };
         let mut tx = store.write().await.unwrap();
         provisioning::touch_users(&mut tx, &[user(1)]).await.unwrap();

@@ -5,24 +5,24 @@ use std::time::Duration;
 use signpost_model::Random;
 
 /// A write is tried this often at most: more would only repeat what an operator has to see.
-pub(super) const TRIES: u32 = 4;
+pub(crate) const TRIES: u32 = 4;
 
 /// An account is read back this often before its write counts as failed.
-pub(super) const LOOKS: u32 = 4;
+pub(crate) const LOOKS: u32 = 4;
 
 /// How often to wait for a new account to reach every replica: a minute and a half together.
-pub(super) const REPLICATION_WAITS: u32 = 7;
+pub(crate) const REPLICATION_WAITS: u32 = 7;
 
 const CAP: Duration = Duration::from_secs(60);
 
 /// Full jitter over a cap that doubles with every try, and never less than was asked for.
-pub(super) fn retry(tries: u32, asked: Option<Duration>, random: &dyn Random) -> Duration {
+pub(crate) fn retry(tries: u32, asked: Option<Duration>, random: &dyn Random) -> Duration {
     let cap = Duration::from_secs(1 << tries.min(6)).min(CAP);
     asked.unwrap_or_default().max(cap.mul_f64(share(random)))
 }
 
 /// The time that replicas get to catch up: 1, 2, 4, … 30 seconds, give or take.
-pub(super) fn replication(waits: u32, random: &dyn Random) -> Duration {
+pub(crate) fn replication(waits: u32, random: &dyn Random) -> Duration {
     let base = Duration::from_secs(1 << waits.min(5)).min(Duration::from_secs(30));
     base.mul_f64(0.5 + share(random) / 2.0)
 }

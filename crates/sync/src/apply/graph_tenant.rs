@@ -86,7 +86,7 @@ impl Tenant for GraphTenant {
     }
 }
 
-fn judge(result: Result<Written, Error>) -> Answer {
+pub(crate) fn judge(result: Result<Written, Error>) -> Answer {
     let error = match result {
         Ok(written) => {
             return Answer::Done {
@@ -119,7 +119,7 @@ fn judge(result: Result<Written, Error>) -> Answer {
     Answer::Refused { why, failure }
 }
 
-fn read_failure(error: &Error) -> ReadFailure {
+pub(crate) fn read_failure(error: &Error) -> ReadFailure {
     ReadFailure {
         failure: failure_of(error),
         fatal: is_fatal(error).then(|| Box::new(run_failure(error))),

@@ -1,0 +1,115 @@
+//! The changes of a plan to the tenant itself, each with before and after.
+
+use leptos::prelude::*;
+use signpost_model::{RunId, TenantAction};
+use signpost_store::runs::tenant_actions::StoredTenantAction;
+
+use super::actions::Answered;
+use crate::components::plural::{count, digits};
+use crate::components::{
+    Badge, Card, Column, DataTable, DiffList, Difference, Icon, Narrow, Pager, Pages, Tone,
+};
+use crate::urls;
+
+/// Changes on one page.
+pub(super) const ROWS: i64 = 50;
+
+/// A page of the changes of a run to the tenant itself.
+#[derive(Debug, Clone)]
+pub(super) struct TenantPage {
+    pub(super) actions: Vec<StoredTenantAction>,
+    /// The place that the page begins after; zero for the first one.
+    pub(super) after: i64,
+    pub(super) total: i64,
+}
+
+/// The changes, when there are some.
+#[component]
+pub(super) fn TenantActions(run: RunId, page: TenantPage) -> impl IntoView {
+    if page.total == 0 {
+        return ().into_any();
+    }
+    let columns = vec![
+        Column::new("What"),
+        Column::new("Change"),
+        Column::new("What will happen"),
+        Column::new("Reason"),
+        Column::new("Outcome"),
+    ];
+    let last = page.actions.last().map_or(page.after, |one| one.sequence);
+    let at = |after: i64| urls::with_query(&urls::run(run), &[("after", &after.to_string())]);
+    let pages = Pages {
+        first: (page.after > 0).then(|| urls::run(run)),
+        previous: (page.after > 0).then(|| at((page.after - ROWS).max(0))),
+        next: (last < page.total).then(|| at(last)),
+    };
+    let summary = format!(
+        "{} of {}",
+        digits(page.actions.len() as u64),
+        count(page.total.unsigned_abs(), "change", "changes")
+    );
+    let rows = page
+        .actions
+        .into_iter()
+        .map(|action| view! { <Row action=action /> })
+        .collect_view();
+    view! {
+        <Card
+            id="tenant-changes"
+            title="Changes to the tenant"
+            hint="Its policies, domains and groups.".to_owned()
+        >
+            <DataTable caption="Changes to the tenant" columns=columns narrow=Narrow::Stacks>
+                {rows}
+            </DataTable>
+            <footer class="card__foot">
+                <Pager summary=summary pages=pages label="Pages of changes to the tenant" />
+            </footer>
+        </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn Row(action: StoredTenantAction) -> impl IntoView {
+    let (icon, tone) = look_of(&action.action);
+    let (label, changes) = (action.action.label(), differences(&action.action));
+    view! {
+        <tr>
+            <th scope="row">{action.subject.name.clone()}</th>
+            <td>
+                <Badge tone=tone icon=icon>
+                    {label}
+                </Badge>
+            </td>
+            <td>
+                <DiffList changes=changes />
+            </td>
+            <td>{action.reason.text()}</td>
+            <td>
+                <Answered outcome=action.outcome state=action.state request_id=action.request_id />
+            </td>
+        </tr>
+    }
+    .into_any()
+}
+
+const fn look_of(action: &TenantAction) -> (Icon, Tone) {
+    match action {
+        TenantAction::SetSecurityDefaults { .. } => (Icon::Lock, Tone::Warn),
+    }
+}
+
+/// Before and after of a change, in words.
+pub(super) fn differences(action: &TenantAction) -> Vec<Difference> {
+    match action {
+        TenantAction::SetSecurityDefaults { before, after } => {
+            let words = |on: bool| Some(if on { "On" } else { "Off" }.to_owned());
+            vec![Difference::new(
+                "Security defaults",
+                words(*before),
+                words(*after),
+            )]
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Changes to a tenant itself, its policies, domains and groups, rather than to one user's account.
+//!
+//! They are planned, shown, applied and kept like the actions on accounts. An old value is
+//! remembered before it is replaced, so that it can be put back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::plan::Reason;
+use crate::{RunId, Timestamp};
+
+/// What somebody asks of the tenant as a whole: kept with its run until the plan is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum TenantRequest {
+    /// Security defaults on or off.
+    SetSecurityDefaults { enabled: bool },
+    /// Every value that Signpost changed and remembered becomes what it was.
+    PutBack,
+}
+
+impl TenantRequest {
+    /// What is asked, as the title of the run.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::SetSecurityDefaults { enabled: true } => "Turn on security defaults",
+            Self::SetSecurityDefaults { enabled: false } => "Turn off security defaults",
+            Self::PutBack => "Put back old values",
+        }
+    }
+}
+
+/// One change to the tenant: nothing is left to decide. It is carried out only while the tenant
+/// still is as `before` says, and counts as done when the tenant is read and is as `after` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum TenantAction {
+    SetSecurityDefaults { before: bool, after: bool },
+}
+
+impl TenantAction {
+    /// The word in the database and in exports.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::SetSecurityDefaults { .. } => "set_security_defaults",
+        }
+    }
+
+    /// The words on the page.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::SetSecurityDefaults { after: true, .. } => "Turn on",
+            Self::SetSecurityDefaults { after: false, .. } => "Turn off",
+        }
+    }
+
+    /// Whether it takes something away from accounts: counts to the limit.
+    pub const fn is_removal(&self) -> bool {
+        match self {
+            Self::SetSecurityDefaults { .. } => false,
+        }
+    }
+
+    /// What is changed: actions on the same subject run in order, others side by side.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::SetSecurityDefaults { .. } => {
+                Subject::new("security_defaults", "", "Security defaults")
+            }
+        }
+    }
+
+    /// The value that has to be remembered before it is replaced, and the one that replaces it.
+    pub fn keeps(&self) -> Option<(Value, Value)> {
+        match self {
+            Self::SetSecurityDefaults { before, after } => Some((json!(before), json!(after))),
+        }
+    }
+}
+
+/// The thing that an action is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// What kind of thing it is: the first half of its key among remembered values.
+    pub kind: String,
+    /// Which of its kind: an object id, a domain; empty when there is only one.
+    pub id: String,
+    /// Its name on the page.
+    pub name: String,
+}
+
+impl Subject {
+    /// A subject of a kind.
+    pub fn new(kind: &str, id: &str, name: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            id: id.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// An action with its reason, as a plan holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTenantAction {
+    pub action: TenantAction,
+    pub reason: Reason,
+}
+
+/// A value that Signpost replaced, until it is put back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptValue {
+    pub subject: Subject,
+    /// What it was before Signpost changed it for the first time.
+    pub before: Value,
+    /// What Signpost last left there: another value is somebody else's and is not touched.
+    pub after: Value,
+    /// The run that last changed it.
+    pub run_id: RunId,
+    pub taken_at: Timestamp,
+    pub put_back_at: Option<Timestamp>,
+}
