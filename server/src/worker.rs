@@ -240,9 +240,10 @@ impl Worker {
             self.apply_to_accounts(lease, client.clone()).await?
         };
         let ended = match ended {
-            Ended::Done => tenant::apply(self, lease, client).await?,
+            Ended::Done => tenant::apply(self, lease, client.clone()).await?,
             early => early,
         };
+        plan::notice_seats_taken(self, lease, &client).await?;
         Ok(match ended {
             Ended::Done => RunEnd::Done,
             Ended::Cancelled => RunEnd::Cancelled,

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use signpost_app::product_names::{plan_name, product_name};
 use signpost_model::license::Product;
-use signpost_model::plan::{ObjectId, TargetAttribute};
+use signpost_model::plan::{ActionKind, ObjectId, TargetAttribute};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
 use signpost_store::plan_inputs::{self, InputScope};
+use signpost_store::runs::actions::{self, ActionState};
 use signpost_store::runs::lease::heartbeat;
 use signpost_store::runs::plan::PlannedUser;
 use signpost_store::runs::{self, RunLease};
@@ -187,6 +188,31 @@ async fn notice_seats(
     licenses::set_products(&mut tx, lease.application_id, &products).await?;
     tx.commit().await?;
     Ok(products)
+}
+
+/// Reads the seats again after a run that gave or took licenses, so that pages show what is left.
+/// It is not what the run was for: without an answer the pages keep what they had.
+pub(super) async fn notice_seats_taken(
+    worker: &Worker,
+    lease: &RunLease,
+    client: &signpost_graph::Client,
+) -> signpost_store::Result<()> {
+    let counts = {
+        let mut db = worker.portal.store.read().await?;
+        actions::count(&mut db, lease.run_id).await?
+    };
+    let takes_seats = |kind| {
+        use ActionKind::{AssignLicenses, Delete, RemoveLicenses, Restore};
+        matches!(kind, AssignLicenses | RemoveLicenses | Delete | Restore)
+    };
+    let taken = |(kind, state, _): &_| takes_seats(*kind) && *state == ActionState::Applied;
+    if !counts.iter().any(taken) {
+        return Ok(());
+    }
+    match notice_seats(worker, lease, client).await {
+        Err(Interrupted::Store(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Notes who holds a directory role. Without the permission to read them the holders are unknown:

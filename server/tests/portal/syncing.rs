@@ -316,6 +316,18 @@ both_engines! {
         rehearsal.conformance.assert_clean();
     }
 
+    async fn seats_that_a_sync_took_are_shown_as_taken(store: Store) {
+        let rehearsal = Rehearsal::begin(store).await;
+        rehearsal.add(1, "Ana", "Silva").await;
+        rehearsal.add(2, "Ben", "Okafor").await;
+        let run = rehearsal.sync().await;
+        assert_eq!(run.state, RunState::Succeeded);
+        let mut read = rehearsal.app.portal.store.read().await.unwrap();
+        let products = licenses::list_products(&mut read, rehearsal.application).await.unwrap();
+        let e3 = products.iter().find(|product| product.sku_id == E3).unwrap();
+        assert_eq!(e3.seats.used, 3, "somebody has one from the beginning");
+    }
+
     async fn a_sync_without_changes_asks_for_changes_once_and_writes_nothing(store: Store) {
         let rehearsal = Rehearsal::begin(store).await;
         rehearsal.add(1, "Ana", "Silva").await;
