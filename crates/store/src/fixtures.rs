@@ -207,6 +207,7 @@ pub(crate) async fn list_inputs(
     let scope = InputScope {
         scope,
         only_user: None,
+        settings_too: true,
     };
     let mut db = store.read().await.unwrap();
     plan_inputs::list_next(&mut db, application, scope, None, 500, NOW)

@@ -29,6 +29,9 @@ pub struct InputScope {
     pub scope: RunScope,
     /// Only this user, changed or not.
     pub only_user: Option<UserId>,
+    /// Also users whom only a change of settings concerns: those wait until a person or the
+    /// schedule asks.
+    pub settings_too: bool,
 }
 
 /// A stretch of users.
@@ -43,6 +46,7 @@ pub struct InputPage {
 /// The users of application `$1` that changed, or are due at `$4`, each found by its own index.
 const TO_LOOK_AT: &str = "select x.user_id from provisioning x
      where x.application_id = $1 and x.revision <> x.settled_revision
+       and ($5 = 1 or x.revision > x.quiet_revision)
      union select y.user_id from provisioning y
      where y.application_id = $1 and y.due_at is not null and y.due_at <= $4";
 
@@ -86,18 +90,21 @@ async fn chosen(
     let everyone = "users u left join provisioning p on p.application_id = $1
                       and p.user_id = u.id and p.user_id >= $2";
     let (from, which) = match (scope.only_user, scope.scope) {
-        (Some(_), _) => (everyone, "u.id = $2 and $4 >= 0".to_owned()),
+        (Some(_), _) => (everyone, "u.id = $2 and $4 >= 0 and $5 >= 0".to_owned()),
         // Changed users are few: start from their rows, not from the directory.
         (None, RunScope::Changed) => (
             "provisioning p join users u on u.id = p.user_id",
             format!("p.application_id = $1 and p.user_id > $2 and p.user_id in ({TO_LOOK_AT})"),
         ),
         // A run about the tenant itself is about nobody.
-        (None, RunScope::Tenant) => (everyone, "1 = 0 and u.id > $2 and $4 >= 0".to_owned()),
+        (None, RunScope::Tenant) => (
+            everyone,
+            "1 = 0 and u.id > $2 and $4 >= 0 and $5 >= 0".to_owned(),
+        ),
         (None, RunScope::Everyone) => (
             everyone,
             format!(
-                "u.id > $2 and $4 >= 0 and (({in_scope}) or l.user_id is not null
+                "u.id > $2 and $4 >= 0 and $5 >= 0 and (({in_scope}) or l.user_id is not null
                    or (p.user_id is not null and p.state <> 'left'))"
             ),
         ),
@@ -123,6 +130,7 @@ async fn chosen(
         .bind(place)
         .bind(i64::from(limit))
         .bind(now.as_millis())
+        .bind(i64::from(scope.settings_too))
         .fetch_all(db)
         .await?)
 }
@@ -411,7 +419,7 @@ mod tests {
         async fn everyone_comes_once_in_stretches(store: Store) {
             add_users(&store, 1, &["Ada", "Bob", "Carol", "Dave", "Eve"]).await;
             let application = add_connected(&store).await;
-            let scope = InputScope { scope: RunScope::Everyone, only_user: None };
+            let scope = InputScope { scope: RunScope::Everyone, only_user: None, settings_too: true };
             let mut db = store.read().await.unwrap();
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
@@ -447,7 +455,7 @@ mod tests {
             add_users(&store, 1, &["Ada", "Bob"]).await;
             let application = add_connected(&store).await;
             settle_all(&store, &application).await;
-            let scope = InputScope { scope: RunScope::Changed, only_user: Some(user(2)) };
+            let scope = InputScope { scope: RunScope::Changed, only_user: Some(user(2)), settings_too: true };
             let mut db = store.read().await.unwrap();
             let page = list_next(&mut db, &application, scope, None, 500, NOW).await.unwrap();
             assert_eq!(ids(&page.inputs), [user(2)]);

@@ -3,6 +3,9 @@
 //! Whatever happens to a user's desired side or account counts their `revision` up; a plan settles
 //! the revision it was made from. A change made in between leaves the two different, so it is
 //! never lost.
+//!
+//! What happens to a user starts a run by itself. A change of an application's settings concerns
+//! everyone and does not: until `quiet_revision` a revision waits for Sync Users or the schedule.
 
 use serde_json::json;
 use signpost_model::audit::Subject;
@@ -24,22 +27,24 @@ pub(crate) async fn touch_users(tx: &mut Write, users: &[UserId]) -> Result<()> 
         return Ok(());
     }
     let which = "u.id in (select key from json_each(json($1)))";
-    touch(tx, which, json_keys(users), None).await
+    touch(tx, which, json_keys(users), None, Wakes::AtOnce).await
 }
 
 /// Notes that every member of this group changed.
 pub(crate) async fn touch_all_of_group(tx: &mut Write, group: GroupId) -> Result<()> {
     let which = "u.id in (select user_id from memberships where group_id = $1)";
-    touch(tx, which, group.to_string(), None).await
+    touch(tx, which, group.to_string(), None, Wakes::AtOnce).await
 }
 
-/// Notes that an application gives everyone something else from now on.
+/// Notes that an application gives everyone something else from now on. It starts no run: an
+/// operator looks at the plan first.
 pub(crate) async fn touch_application(tx: &mut Write, application: ApplicationId) -> Result<()> {
     sqlx::query("update applications set desired_revision = desired_revision + 1 where id = $1")
         .bind(application.to_string())
         .execute(&mut **tx)
         .await?;
-    touch(tx, "a.id = $1", application.to_string(), None).await
+    let id = application.to_string();
+    touch(tx, "a.id = $1", id, None, Wakes::WhenAsked).await
 }
 
 /// Notes that these users and the members of these groups have the application now, or no more.
@@ -52,7 +57,29 @@ pub(crate) async fn touch_principals(
         or u.id in (select m.user_id from memberships m
                     where m.group_id in (select key from json_each(json($1))))";
     let ids = json_keys(principals.iter().map(|principal| principal.id()));
-    touch(tx, which, ids, Some(application)).await
+    touch(tx, which, ids, Some(application), Wakes::AtOnce).await
+}
+
+/// Whether a change starts a run by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wakes {
+    AtOnce,
+    WhenAsked,
+}
+
+impl Wakes {
+    /// The quiet revision of a row that is counted up: a change that waits for its run already
+    /// stays one that starts it.
+    const fn quiet_revision(self) -> &'static str {
+        match self {
+            Self::AtOnce => "provisioning.quiet_revision",
+            Self::WhenAsked => {
+                "case when provisioning.revision <> provisioning.settled_revision
+                   and provisioning.revision > provisioning.quiet_revision
+                 then provisioning.quiet_revision else provisioning.revision + 1 end"
+            }
+        }
+    }
 }
 
 /// Counts up the revision of everyone chosen who stands in an application or could come into it.
@@ -61,7 +88,10 @@ async fn touch(
     which: &str,
     argument: String,
     application: Option<ApplicationId>,
+    wakes: Wakes,
 ) -> Result<()> {
+    let quiet = wakes.quiet_revision();
+    let first = i64::from(wakes == Wakes::WhenAsked);
     let only = if application.is_some() {
         "and a.id = $2"
     } else {
@@ -69,15 +99,16 @@ async fn touch(
     };
     let sql = format!(
         "insert into provisioning
-           (application_id, user_id, revision, settled_revision, state, attempts)
-         select a.id, u.id, 1, 0, 'pending', 0 from users u cross join applications a
+           (application_id, user_id, revision, settled_revision, state, attempts, quiet_revision)
+         select a.id, u.id, 1, 0, 'pending', 0, {first} from users u cross join applications a
          where a.deleted_at is null and ({which}) {only}
            and (exists (select 1 from provisioning p
                         where p.application_id = a.id and p.user_id = u.id)
              or (u.deleted_at is null
                  and (a.access_type <> 'assigned' or {IN_SCOPE_OF_ASSIGNMENT})))
          order by a.id, u.id
-         on conflict (application_id, user_id) do update set revision = provisioning.revision + 1"
+         on conflict (application_id, user_id) do update
+           set revision = provisioning.revision + 1, quiet_revision = {quiet}"
     );
     let mut query = sqlx::query(AssertSqlSafe(sql)).bind(argument);
     if let Some(application) = application {
@@ -126,23 +157,45 @@ pub(crate) async fn bump(
     application: ApplicationId,
     users: &[UserId],
 ) -> Result<u64> {
+    count_up(db, application, users, Wakes::AtOnce).await
+}
+
+/// Notes that a plan over these users is made anew by whoever asked for it: no other run has to
+/// start for them.
+pub(crate) async fn bump_quietly(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    users: &[UserId],
+) -> Result<u64> {
+    count_up(db, application, users, Wakes::WhenAsked).await
+}
+
+async fn count_up(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    users: &[UserId],
+    wakes: Wakes,
+) -> Result<u64> {
     if users.is_empty() {
         return Ok(0);
     }
     // Rows are taken in the order of their ids, as everywhere: two writers that meet wait for each
     // other once, and never in a circle. An `update` takes them as it finds them.
-    let changed = sqlx::query(
+    let quiet = wakes.quiet_revision();
+    let sql = format!(
         "insert into provisioning
            (application_id, user_id, revision, settled_revision, state, attempts)
          select p.application_id, p.user_id, 1, 0, 'pending', 0 from provisioning p
          where p.application_id = $1 and p.user_id in (select key from json_each(json($2)))
          order by p.user_id
-         on conflict (application_id, user_id) do update set revision = provisioning.revision + 1",
-    )
-    .bind(application.to_string())
-    .bind(json_keys(users))
-    .execute(db)
-    .await?;
+         on conflict (application_id, user_id) do update
+           set revision = provisioning.revision + 1, quiet_revision = {quiet}"
+    );
+    let changed = sqlx::query(AssertSqlSafe(sql))
+        .bind(application.to_string())
+        .bind(json_keys(users))
+        .execute(db)
+        .await?;
     Ok(changed.rows_affected())
 }
 
@@ -165,6 +218,17 @@ pub async fn look_again(
     .execute(&mut **tx)
     .await?;
     Ok(changed.rows_affected())
+}
+
+/// How many users wait for Sync Users or the schedule, because settings changed since their plan.
+pub async fn count_quiet(db: &mut AnyConnection, application: ApplicationId) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "select count(*) from provisioning where application_id = $1
+           and revision <> settled_revision and revision <= quiet_revision",
+    )
+    .bind(application.to_string())
+    .fetch_one(db)
+    .await?)
 }
 
 /// How many users have to be looked at: changed, due for another try, or at a date.
@@ -379,7 +443,14 @@ pub async fn decide(
         return Err(Error::NotFound("user"));
     };
     write_decision(tx, application, user, decision, by, now).await?;
-    touch(tx, "u.id = $1", user.to_string(), Some(application)).await?;
+    touch(
+        tx,
+        "u.id = $1",
+        user.to_string(),
+        Some(application),
+        Wakes::WhenAsked,
+    )
+    .await?;
     let action = match decision {
         Some(Decision::Link(_)) => "match.linked",
         Some(Decision::LeaveOut) => "match.left_out",

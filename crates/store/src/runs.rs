@@ -203,7 +203,7 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
              and r.state = 'queued' and r.mode = 'sync' and r.only_user = ''
              and r.scope <> 'tenant')
            and (exists (select 1 from provisioning p where p.application_id = a.id
-                  and p.revision <> p.settled_revision)
+                  and p.revision <> p.settled_revision and p.revision > p.quiet_revision)
              or exists (select 1 from provisioning p where p.application_id = a.id
                   and p.due_at is not null and p.due_at <= $1))
          order by a.id",

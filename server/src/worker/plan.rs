@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use signpost_app::product_names::{plan_name, product_name};
 use signpost_model::license::Product;
 use signpost_model::plan::{ActionKind, ObjectId, TargetAttribute};
-use signpost_model::run::{Run, RunFailure, RunMode, RunScope, WaitsFor};
+use signpost_model::run::{Run, RunFailure, RunMode, RunScope, Trigger, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
 use signpost_store::plan_inputs::{self, InputScope};
@@ -42,6 +42,7 @@ pub(super) async fn make(
     let scope = InputScope {
         scope: run.scope,
         only_user: run.only_user,
+        settings_too: run.trigger != Trigger::Change,
     };
     let mut first = {
         let mut db = store.read().await?;

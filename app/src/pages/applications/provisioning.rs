@@ -17,7 +17,9 @@ use signpost_model::run::RunScope;
 use signpost_model::{Application, ApplicationId, ConnectionState, Policy, Role, Timestamp};
 use signpost_store::assignments::AssignedGroup;
 use signpost_store::connections::Connection;
-use signpost_store::{Read, assignments, connections, licenses as grants, policies, runs};
+use signpost_store::{
+    Read, assignments, connections, licenses as grants, policies, provisioning, runs,
+};
 
 use self::actions::Actions;
 use self::connection::ConnectionFields;
@@ -26,6 +28,7 @@ use self::licenses::Licenses;
 use super::frame::{ApplicationPage, Part, status_of};
 use super::new::EnterPresses;
 use super::{found, id_of_page};
+use crate::components::plural::count;
 use crate::components::{
     Button, Card, ErrorSummary, ExpanderCard, Form, Guard, Icon, LinkButton, Look, Notice as Note,
     StatusBadge, Time, Tone,
@@ -98,6 +101,7 @@ pub fn Provisioning() -> impl IntoView {
         let names = licenses::group_names(&mut read, &stored.grants, &groups).await?;
         let last = runs::find_last_finished(&mut read, id, RunScope::Everyone).await?;
         let planned = licenses::planned_seats(&mut read, id).await?;
+        let waiting = provisioning::count_quiet(&mut read, id).await?;
         let attention = Attention::load(&mut read, id).await?;
         drop(read);
         let form = visit().form_state();
@@ -130,7 +134,7 @@ pub fn Provisioning() -> impl IntoView {
                 part=Part::Provisioning
                 actions=actions
             >
-                <Body portal=portal shown=shown last=last />
+                <Body portal=portal shown=shown last=last waiting=waiting />
                 <ReviewCard id=id attention=attention />
             </ApplicationPage>
         })
@@ -169,7 +173,7 @@ async fn refusal_of(id: ApplicationId, form: &FormState) -> Option<ConnectionPro
 }
 
 #[component]
-fn Body(portal: Portal, shown: Shown, last: Option<Timestamp>) -> impl IntoView {
+fn Body(portal: Portal, shown: Shown, last: Option<Timestamp>, waiting: i64) -> impl IntoView {
     let stored = &shown.stored;
     let may = visit().may(Role::Administrator);
     let id = stored.application.id;
@@ -219,7 +223,7 @@ fn Body(portal: Portal, shown: Shown, last: Option<Timestamp>) -> impl IntoView 
             <input type="hidden" name=END_FIELD value="1" />
         </Form>
         <licenses::ReloadForm id=id />
-        <SyncCard id=id ready=ready may=may first_time=first_time last=last />
+        <SyncCard id=id ready=ready may=may first_time=first_time last=last waiting=waiting />
     }
     .into_any()
 }
@@ -281,7 +285,19 @@ fn SyncCard(
     may: bool,
     first_time: bool,
     last: Option<Timestamp>,
+    /// Users whom a change of settings concerns that was not synced yet.
+    waiting: i64,
 ) -> impl IntoView {
+    let settings_changed = (last.is_some() && waiting > 0).then(|| {
+        let users = count(waiting.unsigned_abs(), "user waits", "users wait");
+        view! {
+            <div class="card__body">
+                <Note tone=Tone::Info title="Settings changed since the last sync.">
+                    {users} " for them: select Preview changes, or Sync Users."
+                </Note>
+            </div>
+        }
+    });
     let hint = match last.and_then(|at| at.to_jiff()) {
         Some(at) => {
             let at = crate::components::moment(at, crate::components::Precision::Minute);
@@ -301,6 +317,7 @@ fn SyncCard(
     let disabled = why.is_some();
     view! {
         <Card id="sync" title="Sync" hint=hint>
+            {settings_changed}
             <div class="card__body row">
                 <Form action="/api/applications/preview">
                     <input type="hidden" name="application" value=id.to_string() />

@@ -100,6 +100,7 @@ impl Basis {
         for user in users {
             let scope = InputScope {
                 scope: RunScope::Everyone,
+                settings_too: true,
                 only_user: Some(*user),
             };
             let page =

@@ -241,6 +241,6 @@ pub(crate) async fn look_again_at_planned(tx: &mut Write, run: &Run) -> Result<(
         .iter()
         .map(|row| TableRow::new("plan_users", row).parsed("user_id"))
         .collect::<Result<Vec<UserId>>>()?;
-    provisioning::bump(tx, run.application_id, &users).await?;
+    provisioning::bump_quietly(tx, run.application_id, &users).await?;
     Ok(())
 }

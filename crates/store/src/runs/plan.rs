@@ -319,6 +319,7 @@ pub(crate) const IS_LINKED: &str = "exists (select 1 from links l join runs r on
 pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Result<()> {
     let mut tx = store.write().await?;
     lease::hold(&mut tx, lease, now).await?;
+    wake(&mut tx, lease).await?;
     record_links(&mut tx, lease, now).await?;
     leave_unlinked(&mut tx, lease, now).await?;
     let (application, run) = (lease.application_id.to_string(), lease.run_id.to_string());
@@ -350,6 +351,25 @@ pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Res
     .await?;
     super::outcomes::settle_done(&mut tx, lease, None, now).await?;
     tx.commit().await
+}
+
+/// What is being applied was asked for: should the run break off, its rest goes on by itself.
+async fn wake(tx: &mut Write, lease: &RunLease) -> Result<()> {
+    sqlx::query(
+        "insert into provisioning
+           (application_id, user_id, revision, settled_revision, state, attempts)
+         select v.application_id, v.user_id, 1, 0, 'pending', 0
+         from plan_users p join provisioning v on v.user_id = p.user_id
+         where v.application_id = $1 and v.quiet_revision > 0
+           and p.run_id = $2 and p.settled = 0
+         order by v.user_id
+         on conflict (application_id, user_id) do update set quiet_revision = 0",
+    )
+    .bind(lease.application_id.to_string())
+    .bind(lease.run_id.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn record_links(tx: &mut Write, lease: &RunLease, now: Timestamp) -> Result<()> {

@@ -420,6 +420,25 @@ both_engines! {
         assert!(!changed[0].user.enabled);
     }
 
+    async fn a_change_of_settings_waits_until_somebody_asks(store: Store) {
+        let (application, _) = synced(&store).await;
+        let touch_settings = async || {
+            let mut tx = store.write().await.unwrap();
+            provisioning::touch_application(&mut tx, application.id).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        touch_settings().await;
+        assert_eq!(due(&store, NOW).await, [], "nothing starts by itself");
+        let mut tx = store.write().await.unwrap();
+        let waiting = provisioning::count_quiet(&mut tx, application.id).await.unwrap();
+        assert_eq!(waiting, 1);
+        provisioning::touch_users(&mut tx, &[user(1)]).await.unwrap();
+        tx.commit().await.unwrap();
+        // A later change of settings does not put to sleep what woke up before it.
+        touch_settings().await;
+        assert_eq!(due(&store, NOW).await.len(), 1, "a change of the user does");
+    }
+
     async fn a_connection_that_does_not_work_starts_nothing_before_its_time(store: Store) {
         let (application, _) = synced(&store).await;
         let mut tx = store.write().await.unwrap();
