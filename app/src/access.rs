@@ -37,6 +37,7 @@ pub const TABLES: &[&[Route]] = &[
     pages::control::ROUTES,
     pages::groups::ROUTES,
     pages::import::ROUTES,
+    pages::join::ROUTES,
     pages::login::ROUTES,
     pages::overview::ROUTES,
     pages::own::ROUTES,

@@ -6,6 +6,7 @@ pub mod audit_log;
 pub mod control;
 pub mod groups;
 pub mod import;
+pub mod join;
 pub mod login;
 pub mod overview;
 pub mod own;

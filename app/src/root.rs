@@ -45,6 +45,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/") view=pages::overview::Overview ssr=SsrMode::Async />
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
+                <Route path=path!("/join/:token") view=pages::join::Join ssr=SsrMode::Async />
                 <ApplicationRoutes />
                 <ControlRoutes />
                 <AccountRoutes />

@@ -13,9 +13,7 @@ use crate::portal::Portal;
 pub enum Kind {
     /// One per line.
     RecoveryCodes,
-    /// Of an operator that somebody else made or helped.
-    InitialPassword,
-    /// With which a user sets a password.
+    /// With which an operator or a user sets a password.
     OneTimeLink,
 }
 
@@ -23,7 +21,6 @@ impl Kind {
     const fn key(self) -> &'static str {
         match self {
             Self::RecoveryCodes => "recovery_codes",
-            Self::InitialPassword => "initial_password",
             Self::OneTimeLink => "one_time_link",
         }
     }

@@ -32,6 +32,8 @@ pub const IMPORT: &str = "/import";
 pub const IMPORT_SAMPLE: &str = "/import/sample.csv";
 /// Who did what.
 pub const AUDIT_LOG: &str = "/audit-log";
+/// The same as a file.
+pub const AUDIT_LOG_FILE: &str = "/audit-log/events.csv";
 /// Operators, security, limits, looks.
 pub const SETTINGS: &str = "/settings";
 /// The signed-in operator's own page.
@@ -224,6 +226,11 @@ pub fn import(id: impl Display) -> String {
 /// One operator.
 pub fn operator(id: impl Display) -> String {
     format!("{SETTINGS}/operators/{id}")
+}
+
+/// Where an operator chooses a password once.
+pub fn operator_link(token: &str) -> String {
+    format!("/join/{token}")
 }
 
 /// Asks before an operator goes.

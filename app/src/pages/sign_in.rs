@@ -139,7 +139,7 @@ fn CodeForms(form: FormState) -> impl IntoView {
             </Form>
         </Expander>
         <Form action="/api/sign-in/start-over">
-            <Button look=Look::Quiet>"Sign in as somebody else"</Button>
+            <Button look=Look::Quiet>"Start over"</Button>
         </Form>
     }
     .into_any()

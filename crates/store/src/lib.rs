@@ -22,6 +22,7 @@ pub mod kept_values;
 pub mod licenses;
 pub mod memberships;
 pub mod one_time_links;
+pub mod operator_links;
 pub mod operators;
 pub mod paging;
 pub mod passkeys;

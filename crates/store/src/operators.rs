@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 
 use crate::database::Lock;
 use crate::rows::TableRow;
-use crate::{Constraint, Error, Result, Write, audit, sessions, setup};
+use crate::{Constraint, Error, Result, Write, audit, operator_links, sessions, setup};
 
 /// More operators than anyone has; a bound for lists.
 const MAX_LISTED: i64 = 1_000;
@@ -218,6 +218,7 @@ pub async fn disable(
     .await?;
     require_owner_left(changed.rows_affected())?;
     sessions::end_all(tx, id, None).await?;
+    operator_links::revoke(tx, id).await?;
     let subject = Subject::new("operator", id, before.name);
     let entry = author.entry("operator.disabled", subject);
     audit::append(tx, &entry, now);
@@ -282,7 +283,7 @@ pub async fn remove(
     Ok(())
 }
 
-/// Sets a new password and ends every session but `keep`.
+/// Sets a new password, ends every session but `keep`, and the link that could have set another.
 pub async fn set_password(
     tx: &mut Write,
     id: OperatorId,
@@ -298,6 +299,7 @@ pub async fn set_password(
         .execute(&mut **tx)
         .await?;
     sessions::end_all(tx, id, keep).await?;
+    operator_links::revoke(tx, id).await?;
     let subject = Subject::new("operator", id, operator.name);
     let entry = author.entry("operator.password_changed", subject);
     audit::append(tx, &entry, now);

@@ -3,27 +3,69 @@
 use signpost_model::Role;
 use signpost_store::{both_engines, operators};
 
-use crate::support::{PASSWORD, TestApp, email, operator_id};
+use crate::support::{Answer, PASSWORD, TestApp, email, operator_id};
+
+/// The path of the one-time link that a page shows.
+fn link_on(page: &Answer) -> String {
+    let (_, shown) = page.body.split_once("id=\"one-time-link\">").unwrap();
+    let link = shown.split('<').next().unwrap();
+    let (_, path) = link.split_once("/join/").unwrap();
+    format!("/join/{path}")
+}
 
 both_engines! {
-    async fn an_owner_adds_an_operator_whose_password_is_shown_once(store: Store) {
+    async fn a_new_operator_chooses_a_password_with_a_link_that_works_once(store: Store) {
         let app = TestApp::start(store).await;
         let owner = app.sign_in(Role::Owner).await;
         let fields = [("name", "Ada Lovelace"), ("email", "ada@contoso.example"), ("role", "auditor")];
         let answer = owner.post("/api/operators/create", &fields).await;
-        let page = owner.get(answer.location()).await;
-        let (_, shown) = page.body.split_once("id=\"initial-password\">").unwrap();
-        let password = shown.split('<').next().unwrap().to_owned();
-        assert_eq!(password.len(), 19);
-        assert!(!owner.get(answer.location()).await.body.contains(&password), "shown once");
+        let link = link_on(&owner.get(answer.location()).await);
+        assert!(!owner.get(answer.location()).await.body.contains(&link), "shown once");
 
-        let fields = [("email", "ADA@contoso.example "), ("password", &*password)];
+        let ada = app.browser();
+        let page = ada.get(&link).await;
+        assert!(page.body.contains("ada@contoso.example"), "the link says whose it is");
+        let token = link.trim_start_matches("/join/").to_owned();
+        let choose = |password: &'static str, again: &'static str| {
+            let fields = [("link", token.clone()), ("new_password", password.to_owned()), ("repeat_password", again.to_owned())];
+            let ada = ada.clone();
+            async move {
+                let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                ada.post("/api/join", &fields).await
+            }
+        };
+        let refused = choose("a lantern over the harbour", "a lantern over the water").await;
+        assert_eq!(refused.location(), link);
+        assert!(ada.get(&link).await.body.contains("not the same password"));
+        let done = choose("a lantern over the harbour", "a lantern over the harbour").await;
+        assert_eq!(done.location(), "/sign-in");
+        assert!(ada.get(&link).await.body.contains("does not work any more"), "used up");
+        assert_eq!(choose("another few words here", "another few words here").await.location(), link);
+
+        let fields = [("email", "ADA@contoso.example "), ("password", "a lantern over the harbour")];
         assert_eq!(app.browser().post("/api/sign-in", &fields).await.location(), "/");
 
         let again = [("name", "Ada"), ("email", "ada@contoso.example"), ("role", "owner")];
         let page = owner.submit("/api/operators/create", &again).await;
         assert!(page.body.contains("Another operator has this email"));
         assert!(page.body.contains("value=\"Ada\""), "what was typed is kept");
+    }
+
+    async fn a_link_for_an_operator_ends_the_password_before_it(store: Store) {
+        let app = TestApp::start(store).await;
+        let owner = app.sign_in(Role::Owner).await;
+        let theirs = app.sign_in(Role::Administrator).await;
+        let them = app.operator(Role::Administrator).await;
+        let (id, version) = (them.id.to_string(), them.version.to_string());
+        let page = owner.submit("/api/operators/reset-password", &[("id", &*id), ("version", &*version)]).await;
+        let link = link_on(&page);
+        assert_eq!(theirs.get("/account").await.status, 303, "their sessions ended");
+        let old = [("email", &*them.email), ("password", PASSWORD)];
+        assert_eq!(app.browser().post("/api/sign-in", &old).await.location(), "/sign-in");
+        assert!(app.browser().get(&link).await.body.contains("Choose your password"));
+
+        app.clock.advance_millis(4 * signpost_model::time::DAY_MS);
+        assert!(app.browser().get(&link).await.body.contains("does not work any more"), "too old");
     }
 
     async fn the_last_owner_stays_owner(store: Store) {

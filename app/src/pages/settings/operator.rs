@@ -34,7 +34,7 @@ pub fn OperatorPage() -> impl IntoView {
         let (portal, session) = (portal()?, session()?);
         let operator = find_operator(&portal).await?;
         let whom = operator.id.to_string();
-        let fresh = shown_once::take(&portal, &session, Kind::InitialPassword, &whom).await?;
+        let link = shown_once::take(&portal, &session, Kind::OneTimeLink, &whom).await?;
         let form = visit().form_state();
         let problems = form.problems();
         let is_me = me.id == operator.id;
@@ -43,7 +43,7 @@ pub fn OperatorPage() -> impl IntoView {
                 <PageHeader title=operator.name.clone() />
                 <Notices />
                 <ErrorSummary errors=problems />
-                {fresh.map(|password| view! { <FreshPassword password=password /> })}
+                {link.map(|link| view! { <FreshLink link=link /> })}
                 <OperatorCard form=form operator=operator.clone() />
                 <HelpCard operator=operator is_me=is_me />
             </Page>
@@ -64,15 +64,15 @@ async fn find_operator(portal: &Portal) -> Result<Operator, PortalError> {
 }
 
 #[component]
-fn FreshPassword(password: Secret) -> impl IntoView {
+fn FreshLink(link: Secret) -> impl IntoView {
     view! {
         <Card
-            id="password"
-            title="Initial password"
-            hint="Hand it over in person. They change it on their account page.".to_owned()
+            id="link"
+            title="One-time link"
+            hint="Whoever has it chooses the password, once, within 4 days. Hand it over by a way that only they read.".to_owned()
         >
             <div class="card__body">
-                <SecretOnce id="initial-password" secret=password.expose() noun="password" />
+                <SecretOnce id="one-time-link" secret=link.expose() noun="link" />
             </div>
         </Card>
     }
@@ -169,7 +169,7 @@ fn HelpCard(operator: Operator, is_me: bool) -> impl IntoView {
             hint="Each of these ends their sessions at once. Check by another way that it is them who asks for help.".to_owned()
         >
             <div class="card__body row">
-                <Act action="/api/operators/reset-password" operator=operator.clone() label="Make new password" />
+                <Act action="/api/operators/reset-password" operator=operator.clone() label="Make one-time link" />
                 {factor}
                 {state}
                 <LinkButton href=urls::operator_removal(operator.id) look=Look::Danger>"Remove operator"</LinkButton>

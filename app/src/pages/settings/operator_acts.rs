@@ -5,18 +5,17 @@ use signpost_model::{Operator, OperatorId, Role, Timestamp};
 use signpost_store::{Write, factors, operators};
 
 use super::operator::refused;
-use super::operators::initial_password;
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Refusal, respond, session};
 use crate::pages::account::CHANGED_MEANWHILE;
-use crate::portal::{Portal, portal};
+use crate::pages::join::{issue_link, unknown_password};
+use crate::portal::portal;
 use crate::shown_once::{self, Kind};
 use crate::urls;
 use crate::visit::{Notice, require, visit};
 
 /// The operator that an act is about, in the transaction that will carry it out.
 struct Act {
-    portal: Portal,
     tx: Write,
     operator: Operator,
     now: Timestamp,
@@ -38,7 +37,6 @@ impl Act {
         Ok(Self {
             now: portal.clock.now(),
             operator: operator.ok_or(PortalError::NotFound)?,
-            portal,
             tx,
             here,
         })
@@ -143,7 +141,7 @@ pub async fn reset_operator_factor(
     .await
 }
 
-/// Makes a new password and shows it once.
+/// Ends the password and makes a link, shown once, with which they choose another.
 #[server(prefix = "/api", endpoint = "operators/reset-password")]
 pub async fn reset_operator_password(
     #[server(default)] id: String,
@@ -153,17 +151,27 @@ pub async fn reset_operator_password(
         require(Role::Owner)?;
         let (portal, session) = (portal()?, session()?);
         let random = portal.random.as_ref();
-        let password = initial_password(random);
         // Before the transaction: other writers must not wait for it.
-        let hash = portal.passwords.hash(&password, random).await?;
+        let hash = portal
+            .passwords
+            .hash(&unknown_password(random), random)
+            .await?;
         let mut act = Act::begin(&id).await?;
         act.expect(version)?;
-        let author = visit().author();
-        operators::set_password(&mut act.tx, act.operator.id, &hash, None, &author, act.now)
+        let (author, whom) = (visit().author(), act.operator.id);
+        operators::set_password(&mut act.tx, whom, &hash, None, &author, act.now).await?;
+        let link = issue_link(&portal, &mut act.tx, &act.operator, &author, act.now).await?;
+        let answer = act
+            .finish("chooses a new password with the link below")
             .await?;
-        let (whom, portal) = (act.operator.id.to_string(), act.portal.clone());
-        let answer = act.finish("has a new password").await?;
-        shown_once::keep(&portal, &session, Kind::InitialPassword, &whom, &password).await?;
+        shown_once::keep(
+            &portal,
+            &session,
+            Kind::OneTimeLink,
+            &whom.to_string(),
+            &link,
+        )
+        .await?;
         Ok(answer)
     })
     .await

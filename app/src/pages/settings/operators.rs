@@ -13,6 +13,7 @@ use crate::components::{
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, respond, session};
+use crate::pages::join::{issue_link, unknown_password};
 use crate::pages::setup::check_person;
 use crate::passwords;
 use crate::portal::portal;
@@ -141,7 +142,7 @@ fn NewOperatorCard(form: FormState) -> impl IntoView {
                     label="Initial password"
                     kind=TextKind::Password
                     autocomplete="new-password"
-                    hint="Leave it empty to have one made: it is shown to you once.".to_owned()
+                    hint="Leave it empty for a link, shown to you once, with which they choose their own.".to_owned()
                     error=form.error("password")
                 />
                 <div class="row">
@@ -216,7 +217,7 @@ pub async fn create_operator(
         errors.check(here)?;
         let random = portal.random.as_ref();
         let password = if typed.is_empty() {
-            initial_password(random)
+            unknown_password(random)
         } else {
             typed.clone()
         };
@@ -228,21 +229,26 @@ pub async fn create_operator(
             role,
             password_hash: portal.passwords.hash(&password, random).await?,
         };
+        let author = visit().author();
         let mut tx = portal.store.write().await?;
-        match operators::create(&mut tx, &new, &visit().author(), now).await {
+        match operators::create(&mut tx, &new, &author, now).await {
             Err(error) if error.is_conflict(Constraint::OperatorEmail) => {
                 let text = "Another operator has this email";
                 return Err(FormErrors::field("email", text).refuse(here));
             }
             other => other?,
         }
-        tx.commit().await?;
         let notice = Notice::success(format!("{} was added.", new.name));
         if !typed.is_empty() {
+            tx.commit().await?;
             return Ok(Answer::to(urls::SETTINGS).notice(notice));
         }
+        let operator = operators::find(&mut tx, new.id).await?;
+        let operator = operator.ok_or(PortalError::NotFound)?;
+        let link = issue_link(&portal, &mut tx, &operator, &author, now).await?;
+        tx.commit().await?;
         let whom = new.id.to_string();
-        shown_once::keep(&portal, &session, Kind::InitialPassword, &whom, &password).await?;
+        shown_once::keep(&portal, &session, Kind::OneTimeLink, &whom, &link).await?;
         Ok(Answer::to(urls::operator(new.id)).notice(notice))
     })
     .await
