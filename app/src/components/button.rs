@@ -72,6 +72,9 @@ pub fn Button(
     /// A longer name for screen readers, when several buttons on a page share their words.
     #[prop(default = None, into)]
     label: Option<String>,
+    /// The id of what the button acts on, when each row of a table has a button of this name.
+    #[prop(optional, into)]
+    described_by: Option<String>,
     #[prop(default = None, into)] disabled_because: Option<String>,
     children: Children,
 ) -> impl IntoView {
@@ -89,6 +92,7 @@ pub fn Button(
             commandfor=opens
             command=command
             aria-label=label
+            aria-describedby=described_by
             disabled=disabled
             aria-description=disabled_because.clone()
         >

@@ -1,7 +1,10 @@
 //! Who has an application by assignment: the list, the candidates, assigning and unassigning.
 
+mod matching;
 #[cfg(test)]
 mod tests;
+
+pub use matching::{count_candidates, count_matching, list_matching, list_matching_candidates};
 
 use serde_json::json;
 use signpost_model::audit::Subject;

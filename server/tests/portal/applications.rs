@@ -601,6 +601,52 @@ async fn people_are_assigned_and_taken_back_with_the_effect_said() {
 }
 
 #[tokio::test]
+async fn all_that_match_a_search_are_assigned_and_taken_back_beyond_the_page() {
+    let stage = Stage::set().await;
+    for number in 1..=120 {
+        stage
+            .add_user(number, &format!("Ada-{number:03}"), "Sales")
+            .await;
+    }
+    stage.add_user(200, "Bob", "Sales").await;
+    let id = stage
+        .create("Microsoft 365", &[("access", "assigned")])
+        .await;
+    let page = format!("/applications/{id}/assignments/new");
+    let all = stage.browser.get(&format!("{page}?q=ada")).await;
+    assert_says(&all, "All 120 users and groups that match");
+    let few = stage.browser.get(&format!("{page}?q=bob")).await;
+    assert!(!few.body.contains("all_matching"), "a page holds them all");
+
+    let fields = [
+        ("application", id.as_str()),
+        ("q", "ada"),
+        ("all_matching", "on"),
+    ];
+    let page = stage
+        .browser
+        .submit("/api/applications/assign", &fields)
+        .await;
+    assert_says(&page, "120 assignments were added.");
+    assert_says(&page, "All 120 users and groups that match");
+    assert_says(&page, "120 users have it");
+
+    let fields = [
+        ("application", id.as_str()),
+        ("q", "ada-01"),
+        ("state", ""),
+        ("all_matching", "on"),
+        ("do", "selected"),
+    ];
+    let page = stage
+        .browser
+        .submit("/api/applications/unassign", &fields)
+        .await;
+    assert_says(&page, "10 assignments were removed.");
+    assert_says(&page, "110 users have it");
+}
+
+#[tokio::test]
 async fn a_template_is_shown_for_a_user_checked_saved_and_reset() {
     let stage = Stage::set().await;
     stage.add_user(1, "Ada", "Sales").await;

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use signpost_model::{AccessType, Application, Principal, Role};
+use signpost_model::{AccessType, Application, ApplicationId, Principal, Role};
 use signpost_store::assignments::{self, Candidate};
 use signpost_store::{Cursor, Page as StorePage, PageRequest, connections};
 
@@ -15,13 +15,15 @@ use crate::components::{
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, Posted, respond};
-use crate::portal::portal;
+use crate::portal::{Portal, portal};
 use crate::root::page;
 use crate::urls;
 use crate::visit::{Notice, require, visit};
 
 const ROWS: u32 = 100;
 const MOST_GROUPS: i64 = 50;
+/// Assignments in one transaction, when all that match are meant.
+pub(super) const AT_ONCE: i64 = 1_000;
 
 /// The page.
 #[component]
@@ -51,6 +53,16 @@ pub fn AssignUsers() -> impl IntoView {
             PageRequest::at(ROWS, cursor)
         });
         let users = assignments::list_candidate_users(&mut read, id, &search, &request).await?;
+        let beyond = users.next.is_some() || users.previous.is_some();
+        let matching = if beyond {
+            Some(
+                assignments::count_candidates(&mut read, id, &search)
+                    .await?
+                    .unsigned_abs(),
+            )
+        } else {
+            None
+        };
         drop(read);
         let by_hand = application.access == AccessType::Assigned;
         let kind = application.access.label();
@@ -72,7 +84,13 @@ pub fn AssignUsers() -> impl IntoView {
                 below="Assign users"
             >
                 {note}
-                <List application=application search=search groups=groups users=users />
+                <List
+                    application=application
+                    search=search
+                    groups=groups
+                    users=users
+                    matching=matching
+                />
             </ApplicationPage>
         })
     })
@@ -84,6 +102,8 @@ fn List(
     search: String,
     groups: Vec<Candidate>,
     users: StorePage<Candidate>,
+    /// How many the search finds, when there are more than on this page.
+    matching: Option<u64>,
 ) -> impl IntoView {
     let action = urls::application_new_assignments(application.id);
     let address = |cursor: Option<&Cursor>| {
@@ -113,6 +133,7 @@ fn List(
         Column::new("Kind"),
     ];
     let back = urls::application_assignments(application.id);
+    let searched = search.clone();
     let body = if empty {
         view! {
             <EmptyState
@@ -126,7 +147,8 @@ fn List(
         view! {
             <Form action="/api/applications/assign">
                 <input type="hidden" name="application" value=application.id.to_string() />
-                <BulkBar rows="users and groups">
+                <input type="hidden" name="q" value=searched />
+                <BulkBar rows="users and groups" all_matching=matching>
                     <Button look=Look::Primary icon=Icon::UserRoundPlus>
                         "Assign selected"
                     </Button>
@@ -196,6 +218,10 @@ pub async fn assign_selected() -> Result<(), PortalError> {
             .all("principal")
             .filter_map(|text| text.parse().ok())
             .collect();
+        if posted.has("all_matching") {
+            let assigned = assign_matching(&portal, id, posted.first("q")).await?;
+            return Ok(Answer::to(urls::application_assignments(id)).notice(told(assigned)));
+        }
         if chosen.is_empty() {
             return Ok(Answer::to(urls::application_new_assignments(id))
                 .notice(Notice::warning("Tick at least one user or group.")));
@@ -206,14 +232,40 @@ pub async fn assign_selected() -> Result<(), PortalError> {
         let assigned = assignments::assign(&mut tx, random, id, &chosen, &author, now).await?;
         tx.commit().await?;
         portal.worker.notify_one();
-        let notice = match assigned {
-            0 => Notice::info("They have the application already."),
-            n => Notice::success(format!(
-                "{} added.",
-                count(n as u64, "assignment was", "assignments were")
-            )),
-        };
-        Ok(Answer::to(urls::application_assignments(id)).notice(notice))
+        Ok(Answer::to(urls::application_assignments(id)).notice(told(assigned)))
     })
     .await
+}
+
+/// Everyone the search finds, on every page. Other writers get their turn in between, and a post
+/// that was cut off is finished by posting it again.
+async fn assign_matching(
+    portal: &Portal,
+    id: ApplicationId,
+    search: &str,
+) -> Result<usize, PortalError> {
+    let (author, random) = (visit().author(), portal.random.as_ref());
+    let mut assigned = 0;
+    loop {
+        let now = portal.clock.now();
+        let mut tx = portal.store.write().await?;
+        let some = assignments::list_matching_candidates(&mut tx, id, search, AT_ONCE).await?;
+        let added = assignments::assign(&mut tx, random, id, &some, &author, now).await?;
+        tx.commit().await?;
+        portal.worker.notify_one();
+        assigned += added;
+        if added == 0 || (some.len() as i64) < AT_ONCE {
+            return Ok(assigned);
+        }
+    }
+}
+
+fn told(assigned: usize) -> Notice {
+    match assigned {
+        0 => Notice::info("They have the application already."),
+        n => Notice::success(format!(
+            "{} added.",
+            count(n as u64, "assignment was", "assignments were")
+        )),
+    }
 }

@@ -1,5 +1,9 @@
 //! Who has an application, how each account stands, and taking assignments back.
 
+mod acts;
+
+pub use acts::unassign;
+
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use signpost_model::provisioning::LastOutcome;
@@ -12,7 +16,7 @@ use signpost_store::assignments::{self, AssignedGroup, AssignedUser, AssignmentF
 use signpost_store::{Cursor, Page as StorePage, PageRequest, connections, policies, scope};
 
 use super::frame::{ApplicationPage, Part};
-use super::{found, id_of_form, id_of_page};
+use super::{found, id_of_page};
 use crate::components::plural::count;
 use crate::components::select::FilterSelect;
 use crate::components::{
@@ -20,12 +24,10 @@ use crate::components::{
     Form, Icon, LinkButton, Look, Notice as Note, Pager, Pages, Person, Precision, RowCheck,
     Status, StatusBadge, Time, Tone,
 };
-use crate::error::PortalError;
-use crate::forms::{Answer, Posted, respond};
 use crate::portal::portal;
 use crate::root::page;
 use crate::urls;
-use crate::visit::{Notice, require, visit};
+use crate::visit::{require, visit};
 
 const ROWS: u32 = 50;
 /// Groups stand before the users, on the first page.
@@ -52,6 +54,13 @@ pub fn Assignments() -> impl IntoView {
             Vec::new()
         };
         let number = scope::count(&mut read, &application).await?;
+        let beyond = users.next.is_some() || users.previous.is_some();
+        let matching = if beyond && application.access == AccessType::Assigned {
+            let found = assignments::count_matching(&mut read, id, &wanted.filter).await?;
+            Some(found.unsigned_abs())
+        } else {
+            None
+        };
         drop(read);
         let facts = vec![count(number.unsigned_abs(), "user has it", "users have it")];
         let may = visit().may(Role::Administrator);
@@ -81,6 +90,7 @@ pub fn Assignments() -> impl IntoView {
                     wanted=wanted
                     groups=groups
                     users=users
+                    matching=matching
                     effect=effect(&policy)
                 />
             </ApplicationPage>
@@ -197,6 +207,8 @@ fn List(
     wanted: Wanted,
     groups: Vec<AssignedGroup>,
     users: StorePage<AssignedUser>,
+    /// How many assignments the filter finds, when there are more than on this page.
+    matching: Option<u64>,
     effect: String,
 ) -> impl IntoView {
     let by_hand = application.access == AccessType::Assigned;
@@ -253,6 +265,8 @@ fn List(
             .collect_view()}
     }
     .into_any();
+    let search = wanted.filter.search.clone();
+    let state = wanted.filter.state.map_or("", ProvisioningState::key);
     let table = view! {
         <DataTable caption="Users and groups that have the application" columns=columns>
             {rows}
@@ -262,7 +276,9 @@ fn List(
         view! {
             <Form action="/api/applications/unassign">
                 <input type="hidden" name="application" value=application.id.to_string() />
-                <BulkBar rows="users and groups">
+                <input type="hidden" name="q" value=search />
+                <input type="hidden" name="state" value=state />
+                <BulkBar rows="users and groups" all_matching=matching>
                     <span class="hint">{effect}</span>
                     <Button name="do" value="selected" size=ButtonSize::Small look=Look::Danger>
                         "Unassign selected"
@@ -358,7 +374,7 @@ fn GroupRow(group: AssignedGroup, may: bool) -> impl IntoView {
     view! {
         <tr>
             {may.then(|| view! { <td><RowCheck name="assignment" value=group.assignment.to_string() label=name.clone() /></td> })}
-            <th scope="row">
+            <th scope="row" id=row_id(group.assignment)>
                 <a href=urls::group(group.group_id)>{group.name}</a>
                 <small>"Group, " {members}</small>
             </th>
@@ -367,7 +383,7 @@ fn GroupRow(group: AssignedGroup, may: bool) -> impl IntoView {
             </td>
             <td class="text-3">"Its members are listed below"</td>
             <td></td>
-            {may.then(|| view! { <UnassignCell assignment=Some(group.assignment) name=name /> })}
+            {may.then(|| view! { <UnassignCell assignment=Some(group.assignment) /> })}
         </tr>
     }
     .into_any()
@@ -406,7 +422,7 @@ fn UserRow(
                         </td>
                     }
                 })}
-            <th scope="row">
+            <th scope="row" id=assignment.map(row_id)>
                 <Person name=user.display_name detail=user.user_name href=urls::user(user.user_id) />
             </th>
             <td>{through}</td>
@@ -418,7 +434,7 @@ fn UserRow(
                 " "
                 <a href=why aria-label=why_name>"Why?"</a>
             </td>
-            {may.then(|| view! { <UnassignCell assignment=assignment name=name /> })}
+            {may.then(|| view! { <UnassignCell assignment=assignment /> })}
         </tr>
     }
     .into_any()
@@ -435,8 +451,13 @@ fn AssignedBy(by: Option<String>, at: Option<Timestamp>) -> impl IntoView {
     }
 }
 
+/// Where the name of an assignment's row stands: it describes the button, whose own name is the same in every row.
+fn row_id(assignment: AssignmentId) -> String {
+    format!("assignment-{assignment}")
+}
+
 #[component]
-fn UnassignCell(assignment: Option<AssignmentId>, name: String) -> impl IntoView {
+fn UnassignCell(assignment: Option<AssignmentId>) -> impl IntoView {
     let button = assignment.map(|id| {
         view! {
             <Button
@@ -444,7 +465,7 @@ fn UnassignCell(assignment: Option<AssignmentId>, name: String) -> impl IntoView
                 value=format!("one:{id}")
                 size=ButtonSize::Small
                 look=Look::Quiet
-                label=format!("Unassign {name}")
+                described_by=row_id(id)
             >
                 "Unassign"
             </Button>
@@ -494,44 +515,6 @@ fn LastSeen(outcome: Option<LastOutcome>) -> impl IntoView {
         Some(LastOutcome::Done(Outcome::Skipped { because })) => because.text().to_owned(),
     };
     view! { <span>{text}</span> }.into_any()
-}
-
-/// Takes assignments back: one row's, or the ticked ones. Again changes nothing.
-#[server(prefix = "/api", endpoint = "applications/unassign")]
-pub async fn unassign() -> Result<(), PortalError> {
-    respond(async move {
-        require(Role::Administrator)?;
-        let (portal, posted) = (portal()?, Posted::current());
-        let id = id_of_form(&posted)?;
-        let back = urls::application_assignments(id);
-        let chosen: Vec<AssignmentId> = match posted.first("do").strip_prefix("one:") {
-            Some(one) => one.parse().into_iter().collect(),
-            None => posted
-                .all("assignment")
-                .filter_map(|id| id.parse().ok())
-                .collect(),
-        };
-        if chosen.is_empty() {
-            return Ok(Answer::to(back).notice(Notice::warning("Tick at least one user or group.")));
-        }
-        let mut tx = portal.store.write().await?;
-        let author = visit().author();
-        let now = portal.clock.now();
-        let removed = assignments::unassign(&mut tx, id, &chosen, &author, now).await?;
-        let policy = policies::find_policy(&mut tx, id).await?;
-        tx.commit().await?;
-        portal.worker.notify_one();
-        let text = match removed {
-            0 => "Nothing was assigned there any more.".to_owned(),
-            n => format!(
-                "{} removed. {}",
-                count(n as u64, "assignment was", "assignments were"),
-                effect(&policy)
-            ),
-        };
-        Ok(Answer::to(back).notice(Notice::success(text)))
-    })
-    .await
 }
 
 #[cfg(test)]

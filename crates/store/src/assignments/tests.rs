@@ -41,6 +41,34 @@ both_engines! {
         assert_eq!(assign(&store, application.id, &nobody).await, 0);
     }
 
+    async fn all_that_match_a_search_are_assigned_and_unassigned_beyond_a_page(store: Store) {
+        add_users(&store, 1, &["Ada Sales", "Bob Sales", "Carol"]).await;
+        add_group(&store, 1, "Sales", &[3]).await;
+        let m365 = add_application(&store, "M365", AccessType::Assigned).await.id;
+        let mut tx = store.write().await.unwrap();
+        assert_eq!(count_candidates(&mut tx, m365, "").await.unwrap(), 4);
+        assert_eq!(count_candidates(&mut tx, m365, "SALES").await.unwrap(), 3);
+        let first = list_matching_candidates(&mut tx, m365, "sales", 2).await.unwrap();
+        assert_eq!(first.len(), 2);
+        tx.commit().await.unwrap();
+        assert_eq!(assign(&store, m365, &first).await, 2);
+        let mut tx = store.write().await.unwrap();
+        let rest = list_matching_candidates(&mut tx, m365, "sales", 2).await.unwrap();
+        assert_eq!(rest.len(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(assign(&store, m365, &rest).await, 1);
+
+        let mut tx = store.write().await.unwrap();
+        let filter = |search: &str, state| AssignmentFilter { search: search.to_owned(), state };
+        assert_eq!(count_matching(&mut tx, m365, &filter("", None)).await.unwrap(), 3);
+        let nobody = filter("", Some(ProvisioningState::Failed));
+        assert_eq!(count_matching(&mut tx, m365, &nobody).await.unwrap(), 0);
+        let bob = list_matching(&mut tx, m365, &filter("bob", None), 10).await.unwrap();
+        assert_eq!(unassign(&mut tx, m365, &bob, &alice(), NOW).await.unwrap(), 1);
+        assert_eq!(count_matching(&mut tx, m365, &filter("sales", None)).await.unwrap(), 2);
+        tx.commit().await.unwrap();
+    }
+
     async fn unassigning_looks_at_the_user_again(store: Store) {
         add_users(&store, 1, &["Ada"]).await;
         let application = add_application(&store, "M365", AccessType::Assigned).await;
