@@ -13,6 +13,7 @@ pub mod assets;
 pub mod components;
 pub mod connection_check;
 pub mod connector;
+pub mod csv;
 pub mod error;
 pub mod forms;
 pub mod identity;

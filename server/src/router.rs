@@ -94,9 +94,16 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             "/import/{id}/problems.csv",
             get(app::pages::import::problems),
         )
+        .route(
+            "/audit-log/events.csv",
+            get(app::pages::audit_log::events_csv),
+        )
         .route("/runs/{id}/events", get(app::pages::runs::events))
-        .route("/runs/{id}/actions.csv", get(app::pages::runs::csv))
-        .route("/runs/{id}/actions.json", get(app::pages::runs::json))
+        .route("/runs/{id}/actions.csv", get(app::pages::runs::actions_csv))
+        .route(
+            "/runs/{id}/actions.json",
+            get(app::pages::runs::actions_json),
+        )
         .route("/api/{*function}", post(server_function))
         .leptos_routes_with_context(&options, pages, context, app::document)
         .fallback(|| async { StatusCode::NOT_FOUND })

@@ -1,6 +1,10 @@
 //! Who did what to what, when and from where; newest first.
 
+mod file;
 mod words;
+
+pub use file::events_csv;
+pub(crate) use words::{address_of, happened, subject_name};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,7 +18,7 @@ use signpost_store::{Cursor, Page as StoredPage, PageRequest, operators};
 use crate::access::{READ, Route, WRITE};
 use crate::components::{
     Button, Card, Choice, Column, DataTable, DiffList, EmptyState, Expander, FilterBar,
-    FilterSelect, Form, Icon, Narrow, PageHeader, Pager, Pages, Precision, Time,
+    FilterSelect, Form, Icon, LinkButton, Narrow, PageHeader, Pager, Pages, Precision, Time,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, respond};
@@ -27,6 +31,7 @@ use crate::visit::{Notice, require, visit};
 /// The routes of this page.
 pub const ROUTES: &[Route] = &[
     ("GET", "/audit-log", READ),
+    ("GET", "/audit-log/events.csv", READ),
     ("POST", "/api/audit-log/verify", WRITE),
 ];
 
@@ -46,17 +51,20 @@ struct Query {
 
 impl Query {
     fn of_address() -> Self {
-        use_query_map().with_untracked(|query| {
-            let get = |name: &str| query.get(name).unwrap_or_default();
-            Self {
-                text: get("q"),
-                action: get("action"),
-                actor: get("actor"),
-                from: get("from"),
-                to: get("to"),
-                at: get("at"),
-            }
-        })
+        use_query_map()
+            .with_untracked(|query| Self::parse(|name| query.get(name).unwrap_or_default()))
+    }
+
+    /// Reads the query by a look-up of its parts.
+    fn parse(get: impl Fn(&str) -> String) -> Self {
+        Self {
+            text: get("q"),
+            action: get("action"),
+            actor: get("actor"),
+            from: get("from"),
+            to: get("to"),
+            at: get("at"),
+        }
     }
 
     fn is_filtered(&self) -> bool {
@@ -67,8 +75,12 @@ impl Query {
 
     /// The same filter at another place of the list.
     fn address(&self, at: &str) -> String {
+        self.address_of(urls::AUDIT_LOG, at)
+    }
+
+    fn address_of(&self, page: &str, at: &str) -> String {
         urls::with_query(
-            urls::AUDIT_LOG,
+            page,
             &[
                 ("q", &self.text),
                 ("action", &self.action),
@@ -125,11 +137,15 @@ pub fn AuditLog() -> impl IntoView {
         };
         let actors = operators::list(&mut read).await?;
         drop(read);
+        let file = query.address_of(urls::AUDIT_LOG_FILE, "");
+        let download = move || {
+            view! { <LinkButton href=file icon=Icon::Download>"Download CSV"</LinkButton> }
+        };
         Ok(view! {
             <Page title="Audit log" section=Section::AuditLog>
                 <PageHeader title="Audit log" />
                 <Notices />
-                <Card id="events" title="Events" hint="Newest first.".to_owned()>
+                <Card id="events" title="Events" hint="Newest first.".to_owned() actions=download>
                     <Filters query=query.clone() actors=actors />
                     <Events events=events query=query />
                 </Card>
@@ -229,7 +245,7 @@ fn Row(event: AuditEvent) -> impl IntoView {
             </Expander>
         }
     });
-    let name = event.subject.name.clone();
+    let name = words::subject_name(&event.subject);
     let subject = match words::address_of(&event.subject) {
         Some(href) => view! { <a href=href>{name}</a> }.into_any(),
         None => name.into_any(),

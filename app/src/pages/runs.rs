@@ -11,7 +11,7 @@ pub(crate) use actions::{OutcomeOf, differences};
 pub use acts::*;
 pub use list::{AllRuns, RunsTable, runs_of};
 pub use run::RunPage;
-pub use stream::{csv, events, json};
+pub use stream::{actions_csv, actions_json, events};
 
 use crate::access::{READ, Route, WRITE};
 use crate::components::Status;

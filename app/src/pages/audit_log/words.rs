@@ -33,8 +33,22 @@ pub(super) fn action(key: &str) -> String {
     }
 }
 
+/// `user.second_factor_added` after its actor's name: "second factor added:", and its subject follows.
+pub(crate) fn happened(key: &str) -> String {
+    let verb = key.split_once('.').map_or(key, |(_, verb)| verb);
+    format!("{}:", verb.replace('_', " "))
+}
+
+/// What an event is about, in words. Runs are named by their id and their scope: the id says nothing to people.
+pub(crate) fn subject_name(subject: &Subject) -> String {
+    match subject.name.strip_prefix(subject.id.as_str()) {
+        Some(scope) if subject.kind == "run" && !subject.id.is_empty() => format!("Run{scope}"),
+        _ => subject.name.clone(),
+    }
+}
+
 /// The page of what an event is about, where there is one.
-pub(super) fn address_of(subject: &Subject) -> Option<String> {
+pub(crate) fn address_of(subject: &Subject) -> Option<String> {
     if subject.id.is_empty() {
         return None;
     }

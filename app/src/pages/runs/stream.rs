@@ -23,6 +23,9 @@ use super::actions::differences;
 use super::run::{RunData, Wanted, body};
 use super::tenant_actions as tenant_words;
 use crate::components::Difference;
+=======
+use crate::csv;
+>>>>>>> 82f5428 (app: Give the audit log as a file)
 use crate::error::PortalError;
 use crate::portal::Portal;
 use crate::root::provide_page_contexts;
@@ -89,7 +92,7 @@ fn render(data: RunData, portal: &Portal, visit: &Visit) -> String {
 }
 
 /// Every action of a run as CSV, streamed.
-pub async fn csv(
+pub async fn actions_csv(
     Path(id): Path<String>,
     Extension(portal): Extension<Portal>,
 ) -> Result<Response, http::StatusCode> {
@@ -101,7 +104,7 @@ pub async fn csv(
         Err(error) => return Err(PortalError::from(error).status()),
     }
     let lines = stream! {
-        yield Ok::<_, signpost_store::Error>(row(&HEADER.map(str::to_owned)));
+        yield Ok::<_, signpost_store::Error>(csv::line(&HEADER));
         let mut after = -1;
         loop {
             let page = async {
@@ -123,16 +126,11 @@ pub async fn csv(
             yield Ok(actions.iter().map(tenant_line).collect::<String>());
         }
     };
-    let name = format!("attachment; filename=\"run-{id}.csv\"");
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (CONTENT_DISPOSITION, name),
-    ];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok(csv::file(&format!("run-{id}.csv"), lines))
 }
 
 /// The run and every action of it as JSON, streamed.
-pub async fn json(
+pub async fn actions_json(
     Path(id): Path<String>,
     Extension(portal): Extension<Portal>,
 ) -> Result<Response, http::StatusCode> {
@@ -255,7 +253,7 @@ const HEADER: [&str; 9] = [
 
 fn line(action: &StoredAction) -> String {
     let (outcome, explanation) = explained(action.outcome.as_ref());
-    row(&[
+    csv::line(&[
         action.user_name.clone(),
         action.display_name.clone(),
         action
@@ -271,10 +269,11 @@ fn line(action: &StoredAction) -> String {
         action.request_id.clone().unwrap_or_default(),
     ])
 }
+<<<<<<< HEAD
 
 fn tenant_line(action: &StoredTenantAction) -> String {
     let (outcome, explanation) = explained(action.outcome.as_ref());
-    row(&[
+    csv::line(&[
         String::new(),
         action.subject.name.clone(),
         action.subject.id.clone(),
@@ -305,28 +304,5 @@ fn explained(outcome: Option<&Outcome>) -> (&'static str, String) {
         Some(Outcome::Failed(failure)) => ("Failed", failure.kind.text().to_owned()),
         Some(Outcome::Skipped { because }) => ("Skipped", because.text().to_owned()),
         None => ("Planned", String::new()),
-    }
-}
-
-fn row(fields: &[String; 9]) -> String {
-    let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
-    format!("{}\r\n", fields.join(","))
-}
-
-/// A field that no spreadsheet takes for a formula.
-fn quoted(field: &str) -> String {
-    let risky = field.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let guard = if risky { "'" } else { "" };
-    format!("\"{guard}{}\"", field.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_name_cannot_become_a_formula() {
-        assert_eq!(quoted("=1+1"), "\"'=1+1\"");
-        assert_eq!(quoted("Ada \"A\""), "\"Ada \"\"A\"\"\"");
     }
 }
