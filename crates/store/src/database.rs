@@ -17,8 +17,9 @@ use crate::{Error, Result, Sealer, audit, settings};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
 
-/// How long a caller waits for a connection, or for the one writer of SQLite.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a caller waits for a connection, or for the one writer of SQLite: longer than an import
+/// of 100,000 rows takes, since people sign in meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the database is.
 #[derive(Clone)]
@@ -332,7 +333,7 @@ async fn pool(url: &str, connections: u32, engine: Engine) -> Result<AnyPool> {
 
 const SQLITE_PRAGMAS: &[&str] = &[
     // Other processes (the command line) may write too: wait for them.
-    "pragma busy_timeout = 15000",
+    "pragma busy_timeout = 60000",
     "pragma journal_mode = wal",
     // A commit that was answered survives a power cut.
     "pragma synchronous = full",

@@ -93,6 +93,25 @@ fn utf16(text: &str) -> Vec<u8> {
 }
 
 both_engines! {
+    async fn people_sign_in_while_an_import_is_applied(store: Store) {
+        let app = TestApp::start(store).await;
+        let browser = app.sign_in(Role::Administrator).await;
+        let mut file = "User name,First name,Last name,Department\r\n".to_owned();
+        for number in 0..4_000 {
+            file.push_str(&format!("user{number}@contoso.example,User,Number {number},Sales\r\n"));
+        }
+        let (page, _) = checked(&app, &browser, file.as_bytes()).await;
+        let fields = [("id", id_of(&page))];
+        assert_eq!(browser.post("/api/import/apply", &fields).await.location(), page);
+        // One writer holds SQLite until all of it is in: whoever signs in meanwhile waits for it, and gets in.
+        let (one, other) = tokio::join!(app.sign_in(Role::Auditor), app.sign_in(Role::Owner));
+        for browser in [one, other] {
+            assert_eq!(browser.get("/users").await.status, 200);
+        }
+        let done = settled(&app, &browser, &page).await;
+        assert!(done.body.contains("Imported: 4,000 users added"), "{}", done.body);
+    }
+
     async fn a_spreadsheet_in_utf16_is_imported_and_changes_nothing_the_second_time(store: Store) {
         let app = TestApp::start(store).await;
         let browser = app.sign_in(Role::Administrator).await;
