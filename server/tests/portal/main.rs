@@ -11,6 +11,7 @@ mod applications;
 mod assets;
 mod attacks;
 mod audit_log;
+mod bad_input;
 mod circle;
 mod commands;
 mod control;
