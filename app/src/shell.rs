@@ -296,14 +296,23 @@ pub fn Notices() -> impl IntoView {
     view! { <NoticeList notices=frame().notices /> }
 }
 
+/// The same on a page with a status of its own, which says what came of the post: there is one status to ask.
 #[component]
-fn NoticeList(notices: Vec<Flash>) -> impl IntoView {
+pub fn NoticesBesideStatus() -> impl IntoView {
+    view! { <NoticeList notices=frame().notices success=Urgency::Calm /> }
+}
+
+#[component]
+fn NoticeList(
+    notices: Vec<Flash>,
+    #[prop(default = Urgency::Status)] success: Urgency,
+) -> impl IntoView {
     notices
         .into_iter()
         .map(|flash| {
             let urgency = match flash.tone {
                 Tone::Bad | Tone::Warn => Urgency::Alert,
-                _ => Urgency::Status,
+                _ => success,
             };
             view! {
                 <Notice tone=flash.tone urgency=urgency title=flash.title>

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::expander::Expander;
 use super::icon::{Glyph, Icon, IconSize};
 
 /// One attribute's change.
@@ -26,9 +27,28 @@ impl Difference {
     }
 }
 
+/// Lines that are read at a glance; more than one above it open on demand.
+const AT_A_GLANCE: usize = 5;
+
 /// The list of changes.
 #[component]
-pub fn DiffList(changes: Vec<Difference>) -> impl IntoView {
+pub fn DiffList(mut changes: Vec<Difference>) -> impl IntoView {
+    if changes.len() <= AT_A_GLANCE + 1 {
+        return view! { <Lines changes=changes /> }.into_any();
+    }
+    let rest = changes.split_off(AT_A_GLANCE);
+    let summary = format!("{} more values", rest.len());
+    view! {
+        <Lines changes=changes />
+        <Expander summary=summary>
+            <Lines changes=rest />
+        </Expander>
+    }
+    .into_any()
+}
+
+#[component]
+fn Lines(changes: Vec<Difference>) -> impl IntoView {
     let lines = changes
         .into_iter()
         .map(|change| {

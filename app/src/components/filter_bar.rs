@@ -23,6 +23,7 @@ pub fn FilterBar(
     clear: Option<String>,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
+    let placeholder = search_label.clone();
     view! {
         <form class="filters" method="get" action=action role="search" aria-label=label data-filter>
             <div class="find">
@@ -36,6 +37,7 @@ pub fn FilterBar(
                     name="q"
                     type="search"
                     value=search
+                    placeholder=placeholder
                     maxlength="200"
                     autocomplete="off"
                     data-search

@@ -37,7 +37,8 @@ pub enum Guard {
     Repeatable,
 }
 
-/// A form with the method POST.
+/// A form with the method POST. The server alone judges what was typed: a browser's own bubbles stop a post before
+/// anything could stand at its field, and vanish.
 #[component]
 pub fn Form(
     #[prop(into)] action: String,
@@ -57,7 +58,7 @@ pub fn Form(
         Guard::Repeatable => Some("repeatable"),
     };
     view! {
-        <form method="post" action=action id=id class=class enctype=enctype aria-label=label data-guard=guard>
+        <form method="post" action=action id=id class=class enctype=enctype aria-label=label data-guard=guard novalidate>
             <CsrfInput />
             {children()}
         </form>

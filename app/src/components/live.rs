@@ -34,11 +34,11 @@ pub fn Live(
     }
 }
 
-/// The state in words, told politely when it changes.
+/// The state in words, told politely when it changes. Eyes have the badge beside it.
 #[component]
 pub fn LiveStatus(children: Children) -> impl IntoView {
     view! {
-        <p role="status" data-live-status>
+        <p class="hidden-words" role="status" data-live-status>
             {children()}
         </p>
     }

@@ -44,7 +44,12 @@ fn percent(tenths: u64) -> String {
 /// The bar with its numbers below.
 #[component]
 pub fn Meter(usage: Usage) -> impl IntoView {
-    let words = format!("{} of {} used", digits(usage.used), digits(usage.total));
+    let free = digits(usage.total.saturating_sub(usage.used));
+    let words = format!(
+        "{} of {} used, {free} free",
+        digits(usage.used),
+        digits(usage.total)
+    );
     let planned = (usage.planned > 0).then(|| format!("+{} planned", digits(usage.planned)));
     view! {
         <div class="meter">

@@ -1,5 +1,7 @@
 //! The first page: is it working, what changed, what is next.
 
+mod activity;
+
 use leptos::prelude::*;
 use signpost_model::connection::Findings;
 use signpost_model::license::Product;
@@ -53,9 +55,13 @@ pub fn Overview() -> impl IntoView {
             let tiles = tiles(users, &shown, &runs, now);
             let cards = shown.iter().map(application).collect_view();
             let runs = view! { <LastRuns runs=runs /> };
+            let events = activity::load().await?;
             view! {
                 {tiles}
-                <div class="grid">{cards}</div>
+                <div class="cols">
+                    <div class="stack">{cards}</div>
+                    <activity::RecentActivity events=events />
+                </div>
                 {runs}
             }
             .into_any()
@@ -296,7 +302,11 @@ fn application(shown: &Shown) -> AnyView {
             </DataTable>
         }
     });
-    let steps_label = format!("Steps of {}", application.name);
+    // The way there is of no more use once it was gone.
+    let way = (done < total).then(|| {
+        let label = format!("Steps of {}", application.name);
+        view! { <Checklist label=label>{checks}</Checklist> }
+    });
     let name = application.name.clone();
     let status = connection_status(shown.summary.connection);
     let domain = shown.summary.domain.clone();
@@ -314,7 +324,7 @@ fn application(shown: &Shown) -> AnyView {
                 }
             }
         >
-            <Checklist label=steps_label>{checks}</Checklist>
+            {way}
             {seats}
         </Card>
     }

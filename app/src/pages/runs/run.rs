@@ -25,7 +25,7 @@ use crate::components::{
 use crate::error::PortalError;
 use crate::portal::{Portal, portal};
 use crate::root::page;
-use crate::shell::{Notices, Page, Section};
+use crate::shell::{NoticesBesideStatus, Page, Section};
 use crate::urls;
 use crate::visit::{Visit, require, visit};
 
@@ -61,7 +61,7 @@ pub fn RunPage() -> impl IntoView {
         Ok(view! {
             <Page title=title section=Section::Runs above=above>
                 <PageHeader title=format!("{title} of {application}") />
-                <Notices />
+                <NoticesBesideStatus />
                 <Live events=events>
                     <LiveStatus>{state}</LiveStatus>
                     {body}

@@ -43,7 +43,7 @@ pub fn ConnectionFields(fields: Fields) -> impl IntoView {
     view! {
         <div class="card__body stack">
             {refusal.map(|problem| view! { <ForSupport problem=problem /> })}
-            <div class="fields">
+            <div class="fields fields--connection">
                 <Select
                     name="cloud"
                     label="Cloud"
