@@ -27,6 +27,20 @@ export class Operator {
     await expect(this.page.getByRole("heading", { level: 1, name })).toBeVisible();
   }
 
+  /** Makes the link with which a user chooses a password. */
+  async invite(name: string): Promise<string> {
+    await this.openUser(name);
+    await this.press("Invite");
+    return this.shownOnce();
+  }
+
+  /** The one-time link that the page shows this once. */
+  async shownOnce(): Promise<string> {
+    const link = this.page.getByRole("main").getByText(/^https?:\/\/\S+$/);
+    await expect(link).toBeVisible();
+    return (await link.textContent()) ?? "";
+  }
+
   async search(label: string, text: string): Promise<void> {
     await this.page.getByRole("searchbox", { name: label }).fill(text);
     await this.page.keyboard.press("Enter");
@@ -104,6 +118,13 @@ export class Operator {
       await this.press("Assign selected");
       await expect(this.page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
     }
+  }
+
+  /** Takes back what this row of the assignments says. */
+  async unassign(name: string): Promise<void> {
+    await this.search("Search users and groups", name);
+    await this.page.getByRole("row", { name }).getByRole("button", { name: "Unassign", exact: true }).click();
+    await expect(this.status("assignment was removed")).toBeVisible();
   }
 
   /** Goes to the pages of an application by the menu. */

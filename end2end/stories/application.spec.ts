@@ -2,8 +2,9 @@
 import { audit, expect, test } from "../fixtures";
 
 test.describe("a new application", () => {
-  test("chooses people by a rule that shows whom it matches", { tag: "@open" }, async ({ operator, page }) => {
+  test("chooses people by a rule that shows whom it matches", async ({ operator, page }) => {
     await page.goto("/applications/new");
+    await operator.field("Application name").fill("");
     await operator.press("Next");
     await expect(operator.field("Application name")).toHaveAccessibleDescription(/Enter a name/);
     await operator.field("Application name").fill("Finance only");
@@ -34,7 +35,7 @@ test.describe("a new application", () => {
 test.describe("connected", () => {
   test.use({ stage: "connected" });
 
-  test("a mapping shows its result before it is saved", { tag: "@open" }, async ({ operator, page }) => {
+  test("a mapping shows its result before it is saved", async ({ operator, page }) => {
     await operator.openProvisioning();
     await page.getByRole("link", { name: "Attribute mapping" }).click();
     await operator.field("Show results for").fill("ada.kaya@contoso.example");
@@ -44,10 +45,10 @@ test.describe("connected", () => {
     await expect(page.getByRole("main")).toContainText("Not saved yet");
     await audit(page);
 
-    await operator.field("Display name").fill("{{ user.surname ");
+    await operator.field("Display name").fill("{{ user.surname");
     await operator.press("Save mapping");
     await expect(operator.field("Display name")).toHaveAttribute("aria-invalid", "true");
-    await expect(operator.field("Display name")).toHaveValue("{{ user.surname ");
+    await expect(operator.field("Display name")).toHaveValue("{{ user.surname");
     await operator.field("Display name").fill("{{ user.surname }}, {{ user.given_name }}");
     await operator.press("Save mapping");
     await expect(operator.status("The mapping is saved")).toBeVisible();
@@ -80,7 +81,7 @@ test.describe("connected", () => {
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("contoso.example");
   });
 
-  test("the actions that were chosen stay chosen", { tag: "@open" }, async ({ operator, page }) => {
+  test("the actions that were chosen stay chosen", async ({ operator, page }) => {
     await operator.openProvisioning();
     const deletion = operator.actions().getByRole("switch", { name: "Delete the account after removal" });
     await deletion.check();

@@ -13,7 +13,7 @@ const people = readFileSync(sample, "utf8")
   .map((line) => line.split(",")[3].replace(/^"(.*)"$/, "$1").replaceAll('""', '"'));
 const manyAccounts = 200;
 
-test("from the first start to 200 people with accounts and licenses", { tag: "@open" }, async ({ operator, page, practice }) => {
+test("from the first start to 200 people with accounts and licenses", async ({ operator, page, practice }) => {
   test.setTimeout(300_000);
   await test.step("create the owner", () => operator.setUp());
   await test.step("import the sample", () => operator.importSample());

@@ -22,7 +22,7 @@ async function tabTo(page: Page, role: Parameters<Page["getByRole"]>[0], name: s
   throw new Error(`no Tab leads to the ${role} ${name}`);
 }
 
-test("from sign-in to a sync", { tag: "@open" }, async ({ another }) => {
+test("from sign-in to a sync", async ({ another }) => {
   const operator = await another("signed out");
   const { page } = operator;
   await page.goto("/sign-in");

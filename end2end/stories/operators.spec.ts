@@ -5,7 +5,7 @@ import { totp } from "../totp";
 test.describe("roles", () => {
   test.use({ stage: "application" });
 
-  test("an auditor reads everything and changes nothing", { tag: "@open" }, async ({ operator, another }) => {
+  test("an auditor reads everything and changes nothing", async ({ operator, another }) => {
     const auditor = { name: "Ruth Ellis", email: "ruth@contoso.example", password: "a lantern over the harbour" };
     await operator.page.goto("/");
     await operator.menu("Settings");

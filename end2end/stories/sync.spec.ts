@@ -40,7 +40,7 @@ test.describe("before the first sync", () => {
     expect((await practice.account("dave@contoso.example"))?.onPremisesImmutableId).toBeFalsy();
   });
 
-  test("no seats left: who waits, and why", { tag: "@open" }, async ({ operator, page, practice }) => {
+  test("no seats left: who waits, and why", async ({ operator, page, practice }) => {
     await practice.setSku({ skuPartNumber: "SPE_E3", enabled: 20 });
     await operator.openProvisioning();
     await operator.press("Preview changes");
@@ -83,7 +83,7 @@ test.describe("before the first sync", () => {
 test.describe("after the first sync", () => {
   test.use({ stage: "synced" });
 
-  test("a change on a user reaches the tenant by itself", { tag: "@open" }, async ({ operator, page, practice }) => {
+  test("a change on a user reaches the tenant by itself", async ({ operator, page, practice }) => {
     await operator.openUser("Ada Kaya");
     await operator.field("Job title").fill("Head of Balance");
     await operator.press("Save changes");
@@ -93,7 +93,7 @@ test.describe("after the first sync", () => {
       .toBe("Head of Balance");
   });
 
-  test("a new user gets an account by themself", { tag: "@open" }, async ({ operator, practice }) => {
+  test("a new user gets an account by themself", async ({ operator, practice }) => {
     await operator.menu("Users");
     await operator.page.getByRole("link", { name: "Add user" }).first().click();
     await operator.field("User name").fill("erin.vale@contoso.example");
