@@ -1,21 +1,9 @@
 // Follows what is under way. The server sends its own HTML: each element replaces the one with its id.
 // `fragment` is HTML, `status` is words for the polite live region, `done` ends it; with `reload`
 // as its data, the page has more to show now.
-const pause = 5000;
-
 const follow = (root) => {
   const events = new EventSource(root.dataset.liveRun);
   const region = root.querySelector("[data-live-status]");
-  let words = "";
-  let last = 0;
-  let timer = 0;
-
-  const speak = () => {
-    clearTimeout(timer);
-    timer = 0;
-    last = Date.now();
-    if (region && region.textContent !== words && words) region.textContent = words;
-  };
 
   events.addEventListener("fragment", (event) => {
     const held = document.createElement("template");
@@ -30,13 +18,12 @@ const follow = (root) => {
   });
 
   events.addEventListener("status", (event) => {
-    words = event.data;
-    timer ||= setTimeout(speak, Math.max(0, last + pause - Date.now()));
+    // Said again only when it is another state: a reader is not talked over.
+    if (region && region.textContent !== event.data) region.textContent = event.data;
   });
 
   events.addEventListener("done", (event) => {
     events.close();
-    speak();
     if (event.data === "reload") location.reload();
   });
 };

@@ -10,7 +10,7 @@ const RELOAD: &str = "5";
 /// [`LiveStatus`].
 ///
 /// The server sends three kinds of events: `fragment` (HTML; each element in it replaces the one with its id),
-/// `status` (words for the [`LiveStatus`], told at most every five seconds) and `done`, which ends it (with
+/// `status` (words for the [`LiveStatus`]: few, since each is read out) and `done`, which ends it (with
 /// the data `reload`: and loads the page anew).
 #[component]
 pub fn Live(

@@ -96,7 +96,8 @@ fn follow(id: ImportId, portal: Portal) -> impl Stream<Item = Result<Event, Infa
 fn told(state: ImportState, work: Work) -> String {
     let percent = (work.done.max(0) * 100).checked_div(work.total);
     match percent {
-        Some(percent) => format!("{}: {} %", words(state), percent.min(100)),
+        // In steps of ten: a screen reader tells each.
+        Some(percent) => format!("{}: {} %", words(state), percent.min(100) / 10 * 10),
         None => format!("{}…", words(state)),
     }
 }

@@ -23,9 +23,7 @@ use super::actions::differences;
 use super::run::{RunData, Wanted, body};
 use super::tenant_actions as tenant_words;
 use crate::components::Difference;
-=======
 use crate::csv;
->>>>>>> 82f5428 (app: Give the audit log as a file)
 use crate::error::PortalError;
 use crate::portal::Portal;
 use crate::root::provide_page_contexts;
@@ -269,7 +267,6 @@ fn line(action: &StoredAction) -> String {
         action.request_id.clone().unwrap_or_default(),
     ])
 }
-<<<<<<< HEAD
 
 fn tenant_line(action: &StoredTenantAction) -> String {
     let (outcome, explanation) = explained(action.outcome.as_ref());
