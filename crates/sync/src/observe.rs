@@ -101,7 +101,8 @@ impl<E: std::error::Error + 'static> ObserveError<E> {
 /// Below this many known accounts a tenant may shrink as it likes.
 const SMALL: u64 = 20;
 
-/// Reads what changed since the link, or everything when there is none or it has expired.
+/// Reads what changed since the link, or everything when there is none, it has expired, or it leads
+/// to where the tenant was before: a practice tenant that moved.
 pub async fn observe<S: ObservationSink>(
     client: &Client,
     sink: &S,
@@ -111,8 +112,13 @@ pub async fn observe<S: ObservationSink>(
         return read_everything(client, sink).await;
     };
     match read_changes(client, sink, link).await {
-        Err(ObserveError::Graph(error)) if *error.kind() == ErrorKind::DeltaExpired => {
-            tracing::info!("the delta link has expired: reading the tenant in full");
+        Err(ObserveError::Graph(error))
+            if matches!(
+                error.kind(),
+                ErrorKind::DeltaExpired | ErrorKind::ForeignLink { .. }
+            ) =>
+        {
+            tracing::info!("the delta link is of no use: reading the tenant in full");
             read_everything(client, sink).await
         }
         result => result,

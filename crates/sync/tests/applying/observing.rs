@@ -79,6 +79,18 @@ async fn an_expired_delta_link_leads_to_a_full_read() {
 }
 
 #[tokio::test]
+async fn a_delta_link_to_where_the_tenant_was_before_leads_to_a_full_read() {
+    let portal = Portal::start().await;
+    portal.observe().await;
+    let before = portal.records().accounts.clone();
+    let elsewhere = "http://127.0.0.1:9/v1.0/users/delta?$deltatoken=x";
+    portal.records().delta_link = Some(elsewhere.to_owned());
+    assert!(portal.observe().await.full);
+    assert_eq!(portal.records().accounts, before);
+    assert!(!portal.observe().await.full);
+}
+
+#[tokio::test]
 async fn a_tenant_that_suddenly_looks_empty_is_not_believed() {
     let portal = Portal::start().await;
     portal.add_workers(60);
