@@ -101,23 +101,32 @@ export class Operator {
   /** From the menu to the assignments of a new application. */
   async addApplication(name: string, access: string): Promise<void> {
     await this.menu("Applications");
-    await this.page.getByRole("link", { name: "Add application" }).first().click();
+    await this.page.getByRole("link", { name: "Add application" }).click();
     await this.field("Application name").fill(name);
     await this.press("Next");
     await this.page.getByRole("radiogroup", { name: "User Access Type" }).getByRole("radio", { name: access }).check();
     await this.press("Finish");
-    await expect(this.page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
+    await expect(this.page.getByRole("heading", { name: "Application User Assignments" })).toBeVisible();
   }
 
   /** Ticks users and groups in the list to assign from, found by searching their names. */
   async assign(...names: string[]): Promise<void> {
     for (const name of names) {
-      await this.page.getByRole("link", { name: "Assign users" }).first().click();
+      await this.page.getByRole("link", { name: "Assign users" }).click();
       await this.search("Search users and groups", name);
       await this.page.getByRole("checkbox", { name, exact: true }).check();
       await this.press("Assign selected");
-      await expect(this.page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
+      await expect(this.page.getByRole("heading", { name: "Application User Assignments" })).toBeVisible();
     }
+  }
+
+  /** Assigns everyone whom the search finds, beyond the page too. */
+  async assignAll(search: string): Promise<void> {
+    await this.page.getByRole("link", { name: "Assign users" }).click();
+    await this.search("Search users and groups", search);
+    await this.page.getByRole("checkbox", { name: /^All \d+ users and groups that match$/ }).check();
+    await this.press("Assign selected");
+    await expect(this.status(/\d+ assignments were added/)).toBeVisible();
   }
 
   /** Takes back what this row of the assignments says. */

@@ -5,7 +5,7 @@ import { Operator } from "./operator";
 import { Portal } from "./portal";
 import { Watch } from "./watch";
 
-/** `people`: the sample is imported. `application`: everybody has Microsoft 365. `connected`: to the practice tenant. `synced`: once. */
+/** `people`: the sample is imported. `application`: each of them is assigned Microsoft 365. `connected`: to the practice tenant. `synced`: once. */
 export type StageName = "fresh" | "owner" | "people" | "application" | "connected" | "synced";
 
 export interface Stage {
@@ -17,7 +17,13 @@ const steps: Record<StageName, { after?: StageName; act: (operator: Operator) =>
   fresh: { act: async () => {} },
   owner: { after: "fresh", act: (operator) => operator.setUp() },
   people: { after: "owner", act: (operator) => operator.importSample() },
-  application: { after: "people", act: (operator) => operator.addApplication("Microsoft 365", "All users") },
+  application: {
+    after: "people",
+    act: async (operator) => {
+      await operator.addApplication("Microsoft 365", "Assigned users and groups");
+      await operator.assignAll("contoso.example");
+    },
+  },
   connected: { after: "application", act: (operator) => operator.connect() },
   synced: { after: "connected", act: (operator) => operator.syncUsers() },
 };

@@ -17,7 +17,7 @@ test.describe("a new application", () => {
     await expect(page.getByRole("main")).toContainText(/\d+ (of 200 )?users?/);
     await audit(page);
     await operator.press("Finish");
-    await expect(page.getByRole("heading", { name: "Application User Assignments" }).first()).toBeVisible();
+    await expect(page.getByRole("heading", { name: "Application User Assignments" })).toBeVisible();
     await expect(page.getByRole("main")).toContainText("Ada Kaya");
     await audit(page);
   });
@@ -76,7 +76,7 @@ test.describe("connected", () => {
     await operator.openProvisioning();
     await page.getByRole("link", { name: "Show PowerShell Script" }).click();
     const region = page.getByRole("region", { name: "Federate", exact: true });
-    await region.getByRole("button", { name: "Copy" }).first().click();
+    await region.getByRole("button", { name: "Copy" }).click();
     await expect(region.getByRole("button", { name: "Copied" })).toBeVisible();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("contoso.example");
   });

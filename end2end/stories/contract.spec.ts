@@ -187,7 +187,7 @@ test.describe("plans and runs", () => {
   test.use({ stage: "connected" });
 
   test("a plan, its run, and what came of it", async ({ operator, page, practice }) => {
-    await practice.fault({ delay_ms: 400, route: "POST /$batch", method: "POST" });
+    await practice.fault({ delay_ms: 400, route: "/$batch", method: "POST" });
     await operator.openProvisioning();
     await page.getByRole("button", { name: "Preview changes" }).click();
     await expect(page).toHaveURL(/\/runs\/[^/]+$/);
@@ -214,7 +214,7 @@ test.describe("plans and runs", () => {
   });
 
   test("what failed is tried again by one button", async ({ operator, page, practice }) => {
-    await practice.fault({ route: "PATCH /users/{id}", method: "PATCH", status: 400, times: 1 });
+    await practice.fault({ route: "/users", method: "POST", status: 400, once: true });
     await operator.openProvisioning();
     await page.getByRole("button", { name: "Preview changes" }).click();
     await operator.runReaches("Needs your answer");

@@ -68,7 +68,10 @@ test("from the first start to 200 people with accounts and licenses", async ({ o
     expect(ada).toMatchObject({ displayName: "Ada Kaya", accountEnabled: true, department: "Finance", usageLocation: "TR" });
     expect(ada?.onPremisesImmutableId).toMatch(/^[a-z0-9]{32}$/);
     await page.goto(practice.page);
-    await expect(page.getByRole("main")).toContainText("Ada Kaya");
+    await page.getByLabel("Name, user principal name or mail").fill("Ada Kaya");
+    await page.getByRole("button", { name: "Search" }).click();
+    await expect(page.getByRole("row").filter({ hasText: "ada.kaya@contoso.example" })).toContainText("Microsoft 365 E3");
+    await audit(page);
   });
 
   await test.step("a second sync changes nothing", async () => {

@@ -38,8 +38,10 @@ test("from sign-in to a sync", async ({ another }) => {
   await expect(page).toHaveURL("/applications");
   await tabTo(page, "link", "Microsoft 365");
   await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/assignments$/);
   await tabTo(page, "link", "Provisioning");
   await page.keyboard.press("Enter");
+  await expect(page).toHaveURL(/\/provisioning$/);
   await tabTo(page, "button", "Sync Users");
   await page.keyboard.press("Enter");
   await operator.runReaches("Needs your answer");

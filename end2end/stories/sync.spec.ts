@@ -65,7 +65,7 @@ test.describe("before the first sync", () => {
   });
 
   test("progress arrives by itself @javascript", async ({ operator, page, practice }) => {
-    await practice.fault({ delay_ms: 700, route: "POST /$batch", method: "POST" });
+    await practice.fault({ delay_ms: 700, route: "/$batch", method: "POST" });
     await operator.openProvisioning();
     await operator.press("Preview changes");
     await operator.runReaches("Needs your answer");
@@ -93,7 +93,7 @@ test.describe("after the first sync", () => {
       .toBe("Head of Balance");
   });
 
-  test("a new user gets an account by themself", async ({ operator, practice }) => {
+  test("a new user who is assigned gets an account by itself", async ({ operator, practice }) => {
     await operator.menu("Users");
     await operator.page.getByRole("link", { name: "Add user" }).first().click();
     await operator.field("User name").fill("erin.vale@contoso.example");
@@ -101,6 +101,9 @@ test.describe("after the first sync", () => {
     await operator.field("Surname").fill("Vale");
     await operator.field("Usage location").fill("PT");
     await operator.press("Add user");
+    await expect(operator.status("Erin Vale")).toBeVisible();
+    await operator.openApplication();
+    await operator.assign("Erin Vale");
     await expect
       .poll(async () => (await practice.account("erin.vale@contoso.example"))?.assignedLicenses.length, { timeout: 30_000 })
       .toBe(1);

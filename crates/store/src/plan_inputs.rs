@@ -282,11 +282,14 @@ async fn managers_of_users(
         AccessType::AllUsers | AccessType::Rule(_) => "1 = 1",
         AccessType::Assigned => IN_SCOPE_OF_ASSIGNMENT,
     };
-    // The manager has the alias that the scope's condition knows.
+    // The manager has the alias that the scope's condition knows. Whoever was linked by a choice
+    // gets their account in this plan, though the one before left them out.
     let sql = format!(
         "select r.id as report_id, u.id, u.display_name, l.object_id,
-           case when l.user_id is null and u.enabled = 1 and {in_scope} and d.user_id is null
-             and coalesce(p.state, 'pending') = 'pending' then 1 else 0 end as expected
+           case when l.user_id is null and u.enabled = 1 and {in_scope} and (
+               (d.user_id is null and coalesce(p.state, 'pending') = 'pending')
+               or (d.object_id <> '' and coalesce(p.state, 'pending') in ('pending', 'blocked')))
+             then 1 else 0 end as expected
          from users r join users u on u.id = r.manager_id and u.deleted_at is null
          join applications a on a.id = $1
          left join links l on l.application_id = a.id and l.user_id = u.id
@@ -524,11 +527,14 @@ mod tests {
             let manager = both[0].manager.as_ref().unwrap();
             assert_eq!((manager.user_id, manager.object_id.clone()), (user(2), None));
             assert!(!manager.expected, "a manager who is left out gets no account");
-            let mut tx = store.write().await.unwrap();
-            provisioning::decide(&mut tx, id, user(2), None, &alice(), NOW).await.unwrap();
-            tx.commit().await.unwrap();
-            let both = inputs(&store, &application).await;
-            assert!(both[0].manager.as_ref().unwrap().expected);
+            let account = Decision::Link(ObjectId::new("8c1ef6f0-0000-4000-8000-000000000000"));
+            for decision in [None, Some(&account)] {
+                let mut tx = store.write().await.unwrap();
+                provisioning::decide(&mut tx, id, user(2), decision, &alice(), NOW).await.unwrap();
+                tx.commit().await.unwrap();
+                let both = inputs(&store, &application).await;
+                assert!(both[0].manager.as_ref().unwrap().expected, "{decision:?}");
+            }
         }
     }
 }
