@@ -87,6 +87,10 @@ ids! {
     AuditEventId,
     /// The public name of a session, by which its owner may end it.
     SessionKey,
+    /// One mail on its way.
+    MailId,
+    /// Somebody who forgot their password asked for a link.
+    PasswordRequestId,
 }
 
 fn mint(now: Timestamp, random: &dyn Random) -> Uuid {

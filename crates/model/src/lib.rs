@@ -9,6 +9,7 @@ pub mod connection;
 pub mod directory;
 pub mod id;
 pub mod license;
+pub mod mail;
 pub mod observation;
 pub mod operator;
 pub mod plan;
@@ -28,8 +29,8 @@ pub use audit::{Actor, AuditEntry, Author};
 pub use connection::{Cloud, ConnectionState};
 pub use directory::{Attribute, Group, Profile, Source, SourceAnchor, User};
 pub use id::{
-    ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, OperatorId,
-    PasskeyId, RunId, SessionKey, SigningKeyId, SnapshotId, UserId,
+    ActionId, ApplicationId, AssignmentId, AuditEventId, GrantId, GroupId, ImportId, MailId,
+    OperatorId, PasskeyId, PasswordRequestId, RunId, SessionKey, SigningKeyId, SnapshotId, UserId,
 };
 pub use observation::{KnownAccount, Observation, ObservedLicense};
 pub use operator::{Operator, Role};

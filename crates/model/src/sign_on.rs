@@ -55,8 +55,8 @@ impl MfaBehavior {
     }
 }
 
-/// Whether users owe a second factor when they sign in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Whether users owe a second factor when they sign in; the strictest last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactorPolicy {
     /// Only when Microsoft insists.
     Off,

@@ -1,11 +1,13 @@
 //! What an application's tokens may say about a user: whether they have it, and under which name.
 
 use signpost_model::plan::ObjectId;
+use signpost_model::text::fold;
 use signpost_model::{AccessType, Application, User, UserId};
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::Result;
 use crate::accounts;
+use crate::rows::TableRow;
 use crate::scope::IN_SCOPE_OF_ASSIGNMENT;
 
 /// Who a user is to the tenant.
@@ -98,6 +100,25 @@ pub async fn find_user_by_account(
         .into_iter()
         .filter(|known| !known.observation.deleted)
         .find_map(|known| known.linked_with))
+}
+
+/// The user whose account in any application's tenant has this name.
+pub async fn find_user_by_any_account(
+    db: &mut AnyConnection,
+    name: &str,
+) -> Result<Option<UserId>> {
+    let row = sqlx::query(
+        "select l.user_id from accounts c
+         join links l on l.application_id = c.application_id and l.object_id = c.object_id
+         where c.application_id in (select a.id from applications a where a.deleted_at is null)
+           and c.upn_folded = $1 and c.deleted = 0
+         order by c.application_id limit 1",
+    )
+    .bind(fold(name))
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| TableRow::new("links", &row).parsed("user_id"))
+        .transpose()
 }
 
 #[cfg(test)]

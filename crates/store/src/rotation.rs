@@ -38,6 +38,9 @@ const SEALED: &[SealedColumn] = &[
         bound_to: "totp_seed_sealed",
         ..column("user_credentials", "user_id", "totp_pending_seed_sealed")
     },
+    column("mail_settings", "id", "password_sealed"),
+    column("mails", "id", "body_sealed"),
+    column("password_requests", "id", "user_name_sealed"),
 ];
 
 /// Seals every secret of the database anew, all or none; returns how many. Afterwards only a
