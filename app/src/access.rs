@@ -63,6 +63,7 @@ const BASE: &[Route] = &[
     ("GET", "/federation/{id}/sign-out", PUBLIC),
     ("POST", "/federation/{id}/sign-out", PUBLIC),
     ("GET", "/federation/{id}/metadata.xml", PUBLIC),
+    ("GET", "/federation/{id}/logo/{name}", PUBLIC),
 ];
 
 /// Every route once.

@@ -8,6 +8,7 @@ use signpost_federation::{
 };
 use signpost_model::{Application, ApplicationId, Cloud, Secret, SignOnSettings, Timestamp};
 use signpost_store::connections::{self, Connection};
+use signpost_store::logos::{self, Logo};
 use signpost_store::signing_keys::{self, SigningKey, SigningKeyState};
 use signpost_store::{applications, sign_on};
 use url::Url;
@@ -58,6 +59,8 @@ pub struct Issuer {
     pub settings: SignOnSettings,
     pub addresses: Addresses,
     pub provider: Arc<IdentityProvider>,
+    /// Only where a page shows it.
+    pub logo: Option<Logo>,
 }
 
 impl Issuer {
@@ -104,7 +107,20 @@ impl Issuer {
             settings,
             addresses,
             provider,
+            logo: None,
         }))
+    }
+
+    /// The provider with its picture, for a page.
+    pub async fn find_for_page(
+        portal: &Portal,
+        id: ApplicationId,
+    ) -> Result<Option<Self>, PortalError> {
+        let Some(issuer) = Self::find(portal, id).await? else {
+            return Ok(None);
+        };
+        let logo = logos::find(&mut *portal.store.read().await?, id).await?;
+        Ok(Some(Self { logo, ..issuer }))
     }
 
     /// The metadata document, with the next certificate beside the current one.

@@ -19,6 +19,8 @@ pub mod forms;
 pub mod identity;
 pub mod listing;
 pub mod login;
+pub mod logo;
+pub mod mailing;
 pub mod pages;
 pub mod passkeys;
 pub mod passwords;
@@ -34,6 +36,7 @@ pub mod session;
 pub mod shell;
 pub mod shown_once;
 pub mod throttling;
+mod uploads;
 pub mod urls;
 pub mod visit;
 

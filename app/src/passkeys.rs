@@ -41,6 +41,8 @@ pub enum Challenge {
     Anybody(Asked<DiscoverableAuthentication>),
     /// The user who gave the password.
     User(Asked<PasskeyAuthentication>),
+    /// The user who gave the password and has no second factor yet: a new one.
+    New(Enrolment),
 }
 
 impl Challenge {
@@ -49,6 +51,7 @@ impl Challenge {
         match self {
             Self::Anybody(asked) => &asked.options,
             Self::User(asked) => &asked.options,
+            Self::New(asked) => &asked.options,
         }
     }
 }
@@ -131,6 +134,7 @@ pub async fn accept(
             }
         }
         Challenge::User(asked) => webauthn.finish_passkey_authentication(&answer, &asked.state),
+        Challenge::New(_) => return Ok(Err(Refused)),
     };
     let Ok(result) = verified else {
         return Ok(Err(Refused));

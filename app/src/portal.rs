@@ -26,6 +26,8 @@ pub struct Portal {
     pub providers: Providers,
     /// Wakes the worker of this process: a run was queued.
     pub worker: Arc<Notify>,
+    /// Wakes whoever sends mail in this process: something was put in line.
+    pub mailer: Arc<Notify>,
 }
 
 impl Portal {

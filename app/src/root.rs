@@ -135,6 +135,7 @@ fn AccountRoutes() -> impl MatchNestedRoutes + Clone {
 fn UserRoutes() -> impl MatchNestedRoutes + Clone {
     view! {
         <Route path=path!("/login") view=pages::login::Login ssr=SsrMode::Async />
+        <Route path=path!("/login/forgotten") view=pages::login::Forgotten ssr=SsrMode::Async />
         <Route path=path!("/signed-out") view=pages::login::SignedOut ssr=SsrMode::Async />
         <Route path=path!("/welcome/:token") view=pages::login::Welcome ssr=SsrMode::Async />
         <Route path=path!("/me") view=pages::own::OwnPage ssr=SsrMode::Async />
@@ -151,6 +152,7 @@ fn SettingsRoutes() -> impl MatchNestedRoutes + Clone {
         <Route path=path!("/settings") view=pages::settings::Operators ssr=SsrMode::Async />
         <Route path=path!("/settings/security") view=pages::settings::Security ssr=SsrMode::Async />
         <Route path=path!("/settings/organisation") view=pages::settings::OrganisationPage ssr=SsrMode::Async />
+        <Route path=path!("/settings/mail") view=pages::settings::MailPage ssr=SsrMode::Async />
         <Route path=path!("/settings/about") view=pages::settings::About ssr=SsrMode::Async />
         <Route path=path!("/settings/operators/new") view=pages::settings::NewOperatorPage ssr=SsrMode::Async />
         <Route path=path!("/settings/operators/:id") view=pages::settings::OperatorPage ssr=SsrMode::Async />

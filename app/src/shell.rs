@@ -281,9 +281,11 @@ pub fn NarrowPage(
             </div>
             <main class="narrow__main" id="main" tabindex="-1">
                 {brand}
-                <h1>{title}</h1>
-                <NoticeList notices=frame.notices />
-                {children()}
+                <div class="narrow__card">
+                    <h1>{title}</h1>
+                    <NoticeList notices=frame.notices />
+                    {children()}
+                </div>
             </main>
         </div>
     }

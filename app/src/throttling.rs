@@ -91,6 +91,43 @@ impl PasswordTry {
     }
 }
 
+/// The keys of a wish for a link to choose a new password.
+#[derive(Debug)]
+pub struct LinkTry {
+    network: String,
+    name: String,
+}
+
+impl LinkTry {
+    /// A wish for the user of this name, existing or not, from this address.
+    pub fn new(user_name: &str, address: &str) -> Self {
+        Self {
+            network: format!("links to network:{}", network_of(address)),
+            name: format!("links to user:{}", fold(user_name.trim())),
+        }
+    }
+
+    /// Counts the wish; `false` when it must wait. Nothing clears the count but time: each wish is
+    /// a mail in somebody's box.
+    pub async fn begin(&self, tx: &mut Write, now: Timestamp) -> Result<bool> {
+        if is_blocked(tx, &self.network, now).await? || is_blocked(tx, &self.name, now).await? {
+            return Ok(false);
+        }
+        throttles::record_failure(tx, &self.network, &network(), now).await?;
+        throttles::record_failure(tx, &self.name, &mailbox(), now).await?;
+        Ok(true)
+    }
+}
+
+/// One mailbox: two links at once are enough for anybody.
+fn mailbox() -> ThrottleRule {
+    ThrottleRule {
+        free_failures: 1,
+        first_delay_ms: MINUTE_MS,
+        ..ThrottleRule::default()
+    }
+}
+
 /// Whose proofs are counted together.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {

@@ -50,6 +50,8 @@ pub const ACCOUNT_RECOVERY_CODES: &str = "/account/recovery-codes";
 pub const SECURITY: &str = "/settings/security";
 /// Name and time zone.
 pub const ORGANISATION: &str = "/settings/organisation";
+/// The server that takes our mail.
+pub const MAIL: &str = "/settings/mail";
 /// What is installed.
 pub const ABOUT: &str = "/settings/about";
 /// A new operator.
@@ -132,8 +134,15 @@ pub fn federation_metadata(id: impl Display) -> String {
     format!("/federation/{id}/metadata.xml")
 }
 
+/// The picture on the application's login page.
+pub fn federation_logo(id: impl Display, digest: &str) -> String {
+    format!("/federation/{id}/logo/{digest}.png")
+}
+
 /// Where users sign in; with the request that waits for it.
 pub const LOGIN: &str = "/login";
+/// Where users say that they forgot their password.
+pub const FORGOTTEN: &str = "/login/forgotten";
 /// What users see after signing out.
 pub const SIGNED_OUT: &str = "/signed-out";
 /// A user's own page: sessions, factors, password.
@@ -146,6 +155,11 @@ pub const OWN_FACTORS: &str = "/me/second-factor";
 /// The sign-in that a request waits for.
 pub fn login(request: &str) -> String {
     with_query(LOGIN, &[("request", request)])
+}
+
+/// Where users say that they forgot their password, on the way of a sign-in.
+pub fn forgotten(request: &str) -> String {
+    with_query(FORGOTTEN, &[("request", request)])
 }
 
 /// Where a user sets a password once.

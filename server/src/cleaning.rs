@@ -8,8 +8,8 @@ use signpost_app as app;
 use signpost_model::{Author, Timestamp};
 use signpost_store::throttles::{self, ThrottleRule};
 use signpost_store::{
-    Store, groups, imports, one_time_links, operator_links, remembered_devices, sessions, sign_ins,
-    user_sessions, users,
+    Store, groups, imports, mails, one_time_links, operator_links, remembered_devices, sessions,
+    sign_ins, user_sessions, users,
 };
 
 /// How often it is done.
@@ -43,8 +43,9 @@ pub async fn clean(store: &Store, now: Timestamp) -> signpost_store::Result<u64>
     let devices = remembered_devices::delete_expired(&mut tx, now).await?;
     let links = one_time_links::delete_expired(&mut tx, now).await?
         + operator_links::delete_expired(&mut tx, now).await?;
+    let mails = mails::delete_old(&mut tx, now).await?;
     tx.commit().await?;
-    let waiting = user_sessions + requests + devices + links;
+    let waiting = user_sessions + requests + devices + links + mails;
     let mut tx = store.write().await?;
     let imports = imports::purge(&mut tx, now).await?;
     let users = users::purge(&mut tx, &Author::SIGNPOST, now).await?;

@@ -42,8 +42,8 @@ const MOST_FORM_BYTES: usize = 512 * 1024;
 /// somebody to sign in, in a page of our own.
 const FROM_MICROSOFT: [&str; 2] = ["/federation/{id}/sign-in", "/federation/{id}/sign-out"];
 
-/// The only server function that takes a file.
-const TAKES_FILES: &str = "/api/import/check";
+/// The only server functions that take a file.
+const TAKES_FILES: [&str; 2] = ["/api/import/check", "/api/applications/logo"];
 
 /// What the gate needs to know.
 #[derive(Debug, Clone)]
@@ -145,6 +145,9 @@ async fn admit(
             Some(_) => {}
         },
         Access::Role(needed) => match &inner.operator {
+            None if route == app::urls::ACCOUNT && is_user(gate, request).await? => {
+                return Err(Refused::Redirect(app::urls::OWN_PAGE.to_owned()));
+            }
             None => return Err(sign_in_first(session, request).await),
             Some(operator) if !operator.role.includes(needed) => {
                 return Err(PortalError::Forbidden { needed }.into());
@@ -161,7 +164,7 @@ async fn admit(
             }
         },
     }
-    if route == TAKES_FILES && !is_multipart(&request.headers) {
+    if TAKES_FILES.contains(&route.as_str()) && !is_multipart(&request.headers) {
         // The framework's reader of files stops the whole request at what it cannot read.
         return Err(PortalError::BadRequest.into());
     }
@@ -173,6 +176,12 @@ async fn admit(
         take_flash(session, inner).await;
     }
     Ok(())
+}
+
+/// Whether a user is signed in, whose own page is another than an operator's.
+async fn is_user(gate: &Gate, request: &Parts) -> Result<bool, PortalError> {
+    let found = app::login::session::find(&gate.portal, &request.headers).await?;
+    Ok(found.is_some())
 }
 
 /// The route as the access table knows it: server functions share one wildcard in the router.
@@ -215,7 +224,8 @@ async fn own_post(
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
-    if content_type.starts_with("multipart/form-data") && request.uri.path() == TAKES_FILES {
+    if content_type.starts_with("multipart/form-data") && TAKES_FILES.contains(&request.uri.path())
+    {
         // Files are streamed: the server function that takes them checks the token itself,
         // as the first part of the body.
         if multer::parse_boundary(content_type).is_err() {

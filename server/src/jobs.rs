@@ -164,5 +164,6 @@ fn portal(store: Store) -> Portal {
         set_up: Arc::new(AtomicBool::new(true)),
         providers: Providers::default(),
         worker: Arc::new(Notify::new()),
+        mailer: Arc::new(Notify::new()),
     }
 }

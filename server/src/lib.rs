@@ -13,6 +13,8 @@ mod federation;
 pub mod gate;
 pub mod headers;
 pub mod jobs;
+pub mod mailer;
+pub mod memory;
 pub mod metrics;
 pub mod operators;
 pub mod practice;

@@ -88,6 +88,10 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             get(federation::sign_out).post(federation::sign_out_by_post),
         )
         .route("/federation/{id}/metadata.xml", get(federation::metadata))
+        .route(
+            "/federation/{id}/logo/{name}",
+            get(app::pages::applications::logo_file),
+        )
         .route("/import/sample.csv", get(app::pages::import::sample))
         .route("/import/{id}/events", get(app::pages::import::events))
         .route(

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::{cleaning, practice, router, worker};
+use crate::{cleaning, mailer, memory, practice, router, worker};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -30,6 +30,7 @@ const BUILT_AFTER_MS: i64 = 1_767_225_600_000;
 /// Runs until it is told to stop.
 pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let http = args.http().context("settings that need changing:\n")?;
+    memory::keep_private();
     check_clock(SystemClock.now())?;
     let store = open_store(&args.data).await?;
     let practice = practice::start(args).await?;
@@ -39,6 +40,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
         tokio::spawn(worker::run(portal.clone()));
     }
     tokio::spawn(cleaning::run(portal.clone()));
+    tokio::spawn(mailer::run(portal.clone()));
     let router = router::build(portal, http.trusted_proxies.clone());
     listen(&http, router).await
 }
@@ -100,6 +102,7 @@ pub fn build_portal(store: Store, http: &Http, practice: Option<Practice>) -> Po
         set_up: Arc::new(AtomicBool::new(false)),
         providers: Providers::default(),
         worker: Arc::new(Notify::new()),
+        mailer: Arc::new(Notify::new()),
     }
 }
 

@@ -7,12 +7,12 @@ use signpost_federation::wsfed::SignInRequest;
 use signpost_federation::{Demands, IssueProblem, PostForm, SignIn, Strength};
 use signpost_model::random::random_token;
 use signpost_model::sign_on::FactorPolicy;
-use signpost_model::{Secret, Timestamp, User};
+use signpost_model::{ApplicationId, Secret, Timestamp, User};
 use signpost_store::claims;
 use signpost_store::credentials::{self, Credentials};
 use signpost_store::sign_ins::{self, Proved};
 use signpost_store::user_sessions::{self, UserSession};
-use signpost_store::{TokenHash, Write, remembered_devices, users};
+use signpost_store::{TokenHash, Write, group_policies, remembered_devices, users};
 
 use super::ask::{Ask, request_hash};
 use super::cookies::Cookie;
@@ -71,21 +71,17 @@ impl Waiting {
             .map_or(0, |issuer| issuer.settings.device_days)
     }
 
-    fn policy(&self) -> FactorPolicy {
-        // Their own page shows and changes factors: whoever has one uses it there.
-        self.issuer
-            .as_ref()
-            .map_or(FactorPolicy::Optional, |issuer| {
-                issuer.settings.factor_policy
-            })
+    /// Whose sign-in it is; `None` on the way to the user's own page.
+    pub fn application(&self) -> Option<ApplicationId> {
+        self.issuer.as_ref().map(|issuer| issuer.application.id)
     }
 
     /// Whether a second factor must be used before an answer is given.
-    pub fn owes_factor(&self, has_factor: bool, remembered: bool) -> bool {
+    pub fn owes_factor(&self, policy: FactorPolicy, has_factor: bool, remembered: bool) -> bool {
         if self.ask.demands().multi_factor {
             return true;
         }
-        match self.policy() {
+        match policy {
             FactorPolicy::Off => false,
             FactorPolicy::Optional => has_factor && !remembered,
             FactorPolicy::Required => !has_factor || !remembered,
@@ -122,7 +118,7 @@ pub async fn find(portal: &Portal, headers: &HeaderMap, token: &str) -> Result<F
     let issuer = match found.application_id {
         None => None,
         // The application was deleted meanwhile.
-        Some(id) => match Issuer::find(portal, id).await? {
+        Some(id) => match Issuer::find_for_page(portal, id).await? {
             None => return Ok(Found::Nothing),
             known => known,
         },
@@ -207,7 +203,10 @@ pub async fn next(
     let owing = load_owing(portal, user, session.authenticated_at).await?;
     let has_factor = owing.credentials.has_factor();
     let remembered = is_remembered(portal, headers, waiting, &owing.user).await?;
-    let owes = waiting.owes_factor(has_factor, remembered) && session.factor_at.is_none();
+    let mut read = portal.store.read().await?;
+    let policy = group_policies::of_user(&mut read, waiting.application(), owing.user.id).await?;
+    drop(read);
+    let owes = waiting.owes_factor(policy, has_factor, remembered) && session.factor_at.is_none();
     Ok(match (owes, has_factor) {
         (false, _) => Step::Ready {
             user: Box::new(owing.user),

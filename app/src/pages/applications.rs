@@ -23,8 +23,9 @@ pub use provisioning::{Provisioning, reload_licenses, update_settings};
 pub use runs::{ApplicationRuns, preview_changes, sync_users};
 pub use settings::{ApplicationSettings, change_access, delete_application, rename_application};
 pub use sign_on::{
-    SignOn, create_next_certificate, discard_next_certificate, import_next_certificate,
-    save_sign_on, switch_certificate,
+    SignOn, create_next_certificate, discard_next_certificate, import_next_certificate, logo_file,
+    remove_group_factor, remove_logo, save_group_factor, save_sign_on, switch_certificate,
+    upload_logo,
 };
 
 use leptos_router::hooks::use_params_map;
@@ -63,6 +64,10 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/applications/access", WRITE),
     ("POST", "/api/applications/delete", WRITE),
     ("POST", "/api/applications/sign-on", WRITE),
+    ("POST", "/api/applications/group-factor", WRITE),
+    ("POST", "/api/applications/group-factor/remove", WRITE),
+    ("POST", "/api/applications/logo", WRITE),
+    ("POST", "/api/applications/logo/remove", WRITE),
     ("POST", "/api/applications/certificates/next", WRITE),
     ("POST", "/api/applications/certificates/import", WRITE),
     ("POST", "/api/applications/certificates/switch", WRITE),

@@ -2,7 +2,9 @@
 
 mod acts;
 mod enrol;
+mod enrol_passkey;
 mod finish;
+mod forgotten;
 mod forms;
 mod frame;
 mod passkey;
@@ -19,7 +21,7 @@ use crate::error::PortalError;
 use crate::login::ask::{self, NotKept};
 use crate::login::flow::{self, Ending, Found, Owing, Step, Waiting};
 use crate::login::{Ask, session};
-use crate::passkeys::{self, Challenge};
+use crate::passkeys::{self, Challenge, Enrolment};
 use crate::portal::{Portal, portal};
 use crate::root::page;
 use crate::shell::NarrowPage;
@@ -28,6 +30,8 @@ use crate::visit::visit;
 
 pub use acts::{login_with_code, login_with_password, start_login_over};
 pub use enrol::{begin_login_enrolment, confirm_login_enrolment};
+pub use enrol_passkey::{begin_login_passkey_enrolment, confirm_login_passkey_enrolment};
+pub use forgotten::{Forgotten, ask_for_link};
 pub use passkey::{begin_login_passkey, cancel_login_passkey, login_with_passkey};
 pub use welcome::{Welcome, set_first_password};
 
@@ -43,12 +47,16 @@ use frame::LoginPage;
 /// The routes of these pages.
 pub const ROUTES: &[Route] = &[
     ("GET", "/login", PUBLIC),
+    ("GET", "/login/forgotten", PUBLIC),
     ("GET", "/signed-out", PUBLIC),
     ("GET", "/welcome/{token}", PUBLIC),
     ("POST", "/api/login/password", PUBLIC),
     ("POST", "/api/login/code", PUBLIC),
     ("POST", "/api/login/enrol", PUBLIC),
     ("POST", "/api/login/enrol/begin", PUBLIC),
+    ("POST", "/api/login/enrol/passkey", PUBLIC),
+    ("POST", "/api/login/enrol/passkey/begin", PUBLIC),
+    ("POST", "/api/login/forgotten", PUBLIC),
     ("POST", "/api/login/passkey", PUBLIC),
     ("POST", "/api/login/passkey/begin", PUBLIC),
     ("POST", "/api/login/passkey/cancel", PUBLIC),
@@ -106,6 +114,21 @@ async fn show(
     let form = visit().form_state();
     let offers_passkeys = passkeys::find(portal).is_some();
     let step = flow::next(portal, headers, &waiting).await?;
+    if let (Some(enrolment), Step::Enrol(owing)) = (enrolment_of(&waiting), &step) {
+        send_login_policy(None);
+        let name = owing.user.profile.user_name.clone();
+        return Ok(view! {
+            <LoginPage title="Set up a passkey" issuer=waiting.issuer.clone() errors=form.problems()>
+                <enrol_passkey::Waits
+                    request=waiting.token.clone()
+                    proof=waiting.proof()
+                    enrolment=enrolment
+                    name=name
+                />
+            </LoginPage>
+        }
+        .into_any());
+    }
     if let Some(challenge) = challenge_for(&waiting, &step) {
         send_login_policy(None);
         return Ok(view! {
@@ -136,9 +159,16 @@ async fn show(
         }
         Step::Password { user_name } => {
             send_login_policy(None);
+            let mails_resets = forgotten::is_offered(portal).await?;
             view! {
                 <LoginPage title="Sign in" issuer=waiting.issuer.clone() errors=form.problems()>
-                    <PasswordForm request=waiting.token.clone() proof=waiting.proof() form=form user_name=user_name />
+                    <PasswordForm
+                        request=waiting.token.clone()
+                        proof=waiting.proof()
+                        form=form
+                        user_name=user_name
+                        mails_resets=mails_resets
+                    />
                     {offers_passkeys.then(|| view! { <passkey::Offer request=waiting.token.clone() proof=waiting.proof() /> })}
                 </LoginPage>
             }
@@ -171,7 +201,13 @@ async fn show(
             send_login_policy(None);
             view! {
                 <LoginPage title="Set up a second factor" issuer=waiting.issuer.clone() errors=form.problems()>
-                    <EnrolForms request=waiting.token.clone() proof=waiting.proof() form=form owing=*owing />
+                    <EnrolForms
+                        request=waiting.token.clone()
+                        proof=waiting.proof()
+                        form=form
+                        owing=*owing
+                        offers_passkeys=offers_passkeys
+                    />
                 </LoginPage>
             }
             .into_any()
@@ -187,6 +223,14 @@ fn challenge_for(waiting: &Waiting, step: &Step) -> Option<Challenge> {
         (Challenge::Anybody(_), Step::Password { .. }) | (Challenge::User(_), Step::Factor(_))
     );
     fits.then_some(challenge)
+}
+
+/// The new passkey that waits for its device.
+fn enrolment_of(waiting: &Waiting) -> Option<Enrolment> {
+    match serde_json::from_str(waiting.challenge.as_deref()?).ok()? {
+        Challenge::New(enrolment) => Some(enrolment),
+        _ => None,
+    }
 }
 
 fn end(waiting: Waiting, ending: Ending, user_name: Option<String>) -> AnyView {

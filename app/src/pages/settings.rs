@@ -1,6 +1,7 @@
 //! Settings of the installation: who runs it, how they sign in, whose it is.
 
 mod about;
+mod mail;
 mod operator;
 mod operator_acts;
 mod operators;
@@ -15,6 +16,8 @@ use crate::shell::Notices;
 use crate::urls;
 
 pub use about::About;
+pub(crate) use mail::Outcome as MailOutcome;
+pub use mail::{MailPage, remove_mail, save_mail, send_test_mail};
 pub use operator::{OperatorPage, RemoveOperator, update_operator};
 pub use operator_acts::{
     disable_operator, enable_operator, remove_operator, reset_operator_factor,
@@ -29,6 +32,7 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/settings", READ),
     ("GET", "/settings/security", READ),
     ("GET", "/settings/organisation", READ),
+    ("GET", "/settings/mail", READ),
     ("GET", "/settings/about", READ),
     ("GET", "/settings/operators/new", OWN),
     ("GET", "/settings/operators/{id}", OWN),
@@ -42,6 +46,9 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/operators/reset-second-factor", OWN),
     ("POST", "/api/settings/security", OWN),
     ("POST", "/api/settings/organisation", OWN),
+    ("POST", "/api/settings/mail", OWN),
+    ("POST", "/api/settings/mail/test", OWN),
+    ("POST", "/api/settings/mail/remove", OWN),
 ];
 
 /// The header that the tabs share, with what the last post left.
@@ -51,6 +58,7 @@ fn SettingsHeader(current: &'static str) -> impl IntoView {
         ("Operators", urls::SETTINGS),
         ("Security", urls::SECURITY),
         ("Organisation", urls::ORGANISATION),
+        ("Mail", urls::MAIL),
         ("About", urls::ABOUT),
     ]
     .map(|(label, href)| Tab {

@@ -79,6 +79,8 @@ pub fn SignIn() -> impl IntoView {
 #[component]
 fn PasswordForm(form: FormState, back: String) -> impl IntoView {
     let goes_on = !back.is_empty() && own_path(&back) != urls::OVERVIEW;
+    // The address of everybody's own page: an operator's here, a user's after their own sign-in.
+    let for_users = own_path(&back) == urls::ACCOUNT;
     view! {
         {goes_on.then(|| view! { <p class="text-2">"Sign in to go on where you were."</p> })}
         <Form action="/api/sign-in" class="stack">
@@ -101,6 +103,12 @@ fn PasswordForm(form: FormState, back: String) -> impl IntoView {
             />
             <Button look=Look::Primary>"Sign in"</Button>
         </Form>
+        {for_users.then(|| view! {
+            <p class="hint">
+                "Here operators sign in. Your own password and devices are at "
+                <a href=urls::LOGIN>"your sign-in page"</a>"."
+            </p>
+        })}
     }
     .into_any()
 }

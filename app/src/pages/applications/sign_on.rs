@@ -1,13 +1,16 @@
 //! How the users of an application sign in: addresses, second factor, looks, certificates.
 
 mod certificates;
+mod groups;
+mod logo;
 mod settings;
 
 use leptos::prelude::*;
 use signpost_model::Role;
 use signpost_model::time::DAY_MS;
-use signpost_store::signing_keys;
-use signpost_store::{connections, sign_on};
+use signpost_store::{
+    connections, group_policies, groups as stored_groups, logos, sign_on, signing_keys,
+};
 
 use super::frame::{ApplicationPage, Part};
 use super::{found, id_of_page};
@@ -23,10 +26,14 @@ use crate::visit::{require, visit};
 pub use certificates::{
     create_next_certificate, discard_next_certificate, import_next_certificate, switch_certificate,
 };
+pub use groups::{remove_group_factor, save_group_factor};
+pub use logo::{logo_file, remove_logo, upload_logo};
 pub use settings::save_sign_on;
 
 /// From when on the page says that the certificate ends.
 const REMIND_DAYS: i64 = 60;
+/// Groups to choose from, at most.
+const MOST_CHOICES: u32 = 500;
 
 /// The page.
 #[component]
@@ -39,6 +46,9 @@ pub fn SignOn() -> impl IntoView {
         let application = found(&mut read, id).await?;
         let connection = connections::find(&mut read, id).await?;
         let settings = sign_on::find(&mut read, id).await?;
+        let by_group = group_policies::list(&mut read, id).await?;
+        let groups = stored_groups::list_names(&mut read, MOST_CHOICES).await?;
+        let logo = logos::find(&mut read, id).await?;
         drop(read);
         let form = visit().form_state();
         let may = visit().may(Role::Administrator);
@@ -58,6 +68,8 @@ pub fn SignOn() -> impl IntoView {
                     {insecure.then(|| view! { <Insecure /> })}
                     <ErrorSummary errors=form.problems() />
                     <settings::SettingsCard id=id settings=settings form=form.clone() may=may />
+                    <groups::GroupsCard id=id known=by_group groups=groups form=form.clone() may=may />
+                    <logo::LogoCard id=id logo=logo form=form.clone() may=may />
                     <certificates::CertificatesCard id=id known=known form=form may=may />
                     <AddressesCard addresses=addresses />
                 }

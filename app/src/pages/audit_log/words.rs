@@ -9,7 +9,7 @@ use crate::components::Difference;
 use crate::urls;
 
 /// Kinds that the list can be narrowed to: the subject's word, and ours.
-pub(super) const KINDS: [(&str, &str); 10] = [
+pub(super) const KINDS: [(&str, &str); 11] = [
     ("operator", "Operators"),
     ("user", "Users"),
     ("group", "Groups"),
@@ -20,6 +20,7 @@ pub(super) const KINDS: [(&str, &str); 10] = [
     ("run", "Runs"),
     ("organisation", "Organisation"),
     ("security", "Security"),
+    ("mail", "Mail"),
 ];
 
 /// `operator.second_factor_added` as "Operator: second factor added".

@@ -5,7 +5,6 @@ use leptos::server_fn::codec::{MultipartData, MultipartFormData};
 use signpost_import::{SAMPLE, check_mapping};
 use signpost_model::{ImportId, Role};
 use signpost_store::imports::{self, NewImport, keep_piece};
-use subtle::ConstantTimeEq as _;
 
 use super::details::Details;
 use super::work::start_check;
@@ -13,6 +12,7 @@ use crate::components::CSRF_FIELD;
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Refusal, respond};
 use crate::portal::{Portal, portal};
+use crate::uploads::is_token;
 use crate::urls;
 use crate::visit::{require, visit};
 
@@ -72,11 +72,6 @@ pub async fn use_sample() -> Result<(), PortalError> {
         arriving.finish(&portal).await
     })
     .await
-}
-
-fn is_token(token: &str) -> bool {
-    let expected = visit().csrf.clone();
-    !expected.is_empty() && bool::from(token.as_bytes().ct_eq(expected.as_bytes()))
 }
 
 fn refused(text: impl Into<String>) -> Refusal {

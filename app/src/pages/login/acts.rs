@@ -6,7 +6,7 @@ use signpost_model::audit::Subject;
 use signpost_model::{Actor, Author, Secret, Timestamp, User};
 use signpost_store::credentials::{self, Credentials};
 use signpost_store::sign_ins::Proved;
-use signpost_store::{Read, Write, audit, claims, users};
+use signpost_store::{Read, Write, audit, claims, group_policies, users};
 use subtle::ConstantTimeEq;
 
 use super::headers;
@@ -104,6 +104,7 @@ async fn check_password(user_name: &str, password: String) -> Result<Answer, Ref
     };
     attempt.succeeded(&mut tx).await?;
     let remembered = flow::is_remembered(&portal, &begun.headers, &begun.waiting, &user).await?;
+    let policy = group_policies::of_user(&mut tx, begun.waiting.application(), user.id).await?;
     let proved = Proved {
         user_id: user.id,
         at: now,
@@ -112,7 +113,7 @@ async fn check_password(user_name: &str, password: String) -> Result<Answer, Ref
     flow::prove(&portal, &mut tx, &mut begun.waiting, &proved).await?;
     if begun
         .waiting
-        .owes_factor(credentials.has_factor(), remembered)
+        .owes_factor(policy, credentials.has_factor(), remembered)
     {
         tx.commit().await?;
         return Ok(Answer::to(begun.here));

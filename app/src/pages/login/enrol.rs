@@ -26,6 +26,7 @@ pub(super) fn EnrolForms(
     proof: String,
     form: FormState,
     owing: Owing,
+    offers_passkeys: bool,
 ) -> impl IntoView {
     let name = owing.user.profile.user_name.clone();
     let (own_request, own_proof) = (request.clone(), proof.clone());
@@ -50,9 +51,13 @@ pub(super) fn EnrolForms(
         }
         .into_any(),
     };
+    let passkey = offers_passkeys.then(|| {
+        view! { <super::enrol_passkey::Offer request=request.clone() proof=proof.clone() /> }
+    });
     view! {
         <p class="text-2">{name}</p>
         {body}
+        {passkey}
         <StartOver request=request proof=proof />
     }
     .into_any()

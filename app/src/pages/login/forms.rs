@@ -6,6 +6,7 @@ use signpost_store::credentials::Credentials;
 
 use crate::components::{Button, CheckBox, Expander, Form, Look, TextField, TextKind};
 use crate::forms::FormState;
+use crate::urls;
 
 /// What every form of a request carries.
 #[component]
@@ -23,9 +24,21 @@ pub(super) fn PasswordForm(
     proof: String,
     form: FormState,
     user_name: String,
+    /// Whether a link for a forgotten password is mailed.
+    mails_resets: bool,
 ) -> impl IntoView {
     let typed = form.value("user_name", &user_name);
     let known = !typed.is_empty();
+    let help = match mails_resets {
+        true => view! {
+            <p class="hint"><a href=urls::forgotten(&request)>"Forgot your password?"</a></p>
+        }
+        .into_any(),
+        false => view! {
+            <p class="hint">"Forgot your password, or never had one? Ask your administrator for a link."</p>
+        }
+        .into_any(),
+    };
     view! {
         <Form action="/api/login/password" class="stack">
             <Carried request=request proof=proof />
@@ -48,7 +61,7 @@ pub(super) fn PasswordForm(
             />
             <Button look=Look::Primary>"Sign in"</Button>
         </Form>
-        <p class="hint">"Forgot your password, or never had one? Ask your administrator for a link."</p>
+        {help}
     }
     .into_any()
 }

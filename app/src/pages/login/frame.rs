@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use crate::components::{ErrorSummary, FieldError, initials};
 use crate::identity::Issuer;
 use crate::shell::NarrowPage;
+use crate::urls;
 use crate::visit::visit;
 
 /// A login page, headed with the application's own name.
@@ -16,26 +17,49 @@ pub(super) fn LoginPage(
     errors: Vec<FieldError>,
     children: Children,
 ) -> impl IntoView {
+    let logo = issuer.as_ref().and_then(|issuer| {
+        let logo = issuer.logo.clone()?;
+        Some((
+            urls::federation_logo(issuer.application.id, &logo.digest),
+            logo,
+        ))
+    });
     let settings = issuer.map(|issuer| issuer.settings).unwrap_or_default();
     let organisation = visit().organisation.name.clone();
     let name = [settings.title, organisation]
         .into_iter()
-        .find(|name| !name.is_empty());
+        .find(|name| !name.is_empty())
+        // A picture needs words for whoever does not see it.
+        .or_else(|| logo.is_some().then(|| "Microsoft 365".to_owned()));
     // A colour is six digits, checked when it was saved: nothing else can stand in this text.
     let colours = settings.colour.map(|colour| {
         let (fill, text) = (colour.to_string(), colour.on());
         format!(":root{{--accent:{fill};--accent-hover:{fill};--on-accent:{text}}}")
     });
     let brand = name.map(|name| {
-        ViewFnOnce::from(move || {
-            let letters = initials(&name);
-            view! {
+        ViewFnOnce::from(move || match logo {
+            Some((address, logo)) => view! {
                 <p class="brand">
-                    <span class="avatar avatar--square" aria-hidden="true">{letters}</span>
-                    <span>{name}</span>
+                    <img
+                        class="brand__logo"
+                        src=address
+                        width=logo.width
+                        height=logo.height
+                        alt=name
+                    />
                 </p>
             }
-            .into_any()
+            .into_any(),
+            None => {
+                let letters = initials(&name);
+                view! {
+                    <p class="brand">
+                        <span class="avatar avatar--square" aria-hidden="true">{letters}</span>
+                        <span>{name}</span>
+                    </p>
+                }
+                .into_any()
+            }
         })
     });
     let body = view! {

@@ -106,7 +106,7 @@ pub async fn cancel_login_passkey() -> Result<(), PortalError> {
     .await
 }
 
-async fn keep(begun: &Begun, challenge: Option<&str>) -> Result<(), Refusal> {
+pub(super) async fn keep(begun: &Begun, challenge: Option<&str>) -> Result<(), Refusal> {
     let (id, browser) = begun.waiting.hashes();
     let mut tx = begun.portal.store.write().await?;
     sign_ins::set_challenge(&mut tx, &id, &browser, challenge).await?;

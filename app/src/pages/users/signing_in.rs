@@ -2,25 +2,20 @@
 //! open sessions.
 
 use leptos::prelude::*;
-use signpost_model::random::random_token;
 use signpost_model::{Role, Secret, Timestamp, User, UserId};
 use signpost_store::credentials::{self, Credentials};
-use signpost_store::one_time_links::{self, LinkPurpose};
-use signpost_store::{Read, Write, user_sessions, users};
+use signpost_store::mails::{self, Mail};
+use signpost_store::{Read, Write, mail_settings, user_sessions, users};
 
 use crate::components::{Badge, Button, Card, Form, Look, Notice as Note, SecretOnce, Tone};
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Refusal, respond, session};
-use crate::pages::login::link_hash;
+use crate::mailing;
+use crate::pages::settings::MailOutcome;
 use crate::portal::{Portal, portal};
 use crate::shown_once::{self, Kind};
 use crate::urls;
 use crate::visit::{Notice, require, visit};
-
-/// How long an invitation works: over a long weekend.
-const INVITATION_DAYS: i64 = 4;
-/// How long a link for a forgotten password works.
-const RESET_DAYS: i64 = 1;
 
 /// What the card shows.
 #[derive(Debug, Clone)]
@@ -29,6 +24,10 @@ pub(super) struct SigningIn {
     sessions: usize,
     /// A link that was just made, this once.
     link: Option<Secret>,
+    /// Whether a link can be mailed.
+    mails: bool,
+    /// What became of the newest mail to them.
+    mail: Option<Mail>,
 }
 
 pub(super) async fn load(
@@ -40,6 +39,8 @@ pub(super) async fn load(
     Ok(SigningIn {
         credentials: credentials::find(read, id).await?,
         sessions: user_sessions::list(read, id, now).await?.len(),
+        mails: mail_settings::find(read).await?.is_some(),
+        mail: mails::find_newest_of_user(read, id).await?,
         link: shown_once::take(portal, &session()?, Kind::OneTimeLink, &id.to_string()).await?,
     })
 }
@@ -52,7 +53,11 @@ pub(super) fn SigningInCard(user: User, signing_in: SigningIn) -> impl IntoView 
         credentials,
         sessions,
         link,
+        mails,
+        mail,
     } = signing_in;
+    let to = (mails && user.enabled && signpost_mail::is_address(&user.profile.mail))
+        .then(|| user.profile.mail.clone());
     let has_password = credentials.password_hash.is_some();
     let has_factor = credentials.has_factor();
     let link = link.map(|link| {
@@ -64,7 +69,9 @@ pub(super) fn SigningInCard(user: User, signing_in: SigningIn) -> impl IntoView 
         }
     });
     let acts = may.then(|| {
-        view! { <Acts id=user.id has_password=has_password has_factor=has_factor sessions=sessions /> }
+        view! {
+            <Acts id=user.id has_password=has_password has_factor=has_factor sessions=sessions mail_to=to />
+        }
     });
     view! {
         <Card id="signing-in" title="Signing in to Microsoft 365">
@@ -83,6 +90,12 @@ pub(super) fn SigningInCard(user: User, signing_in: SigningIn) -> impl IntoView 
                         <dt>"Open sessions"</dt>
                         <dd>{sessions}</dd>
                     </div>
+                    {mail.map(|mail| view! {
+                        <div>
+                            <dt>"Mail to "{mail.recipient.clone()}</dt>
+                            <dd><MailOutcome mail=mail /></dd>
+                        </div>
+                    })}
                 </dl>
                 {acts}
             </div>
@@ -101,12 +114,33 @@ fn state(holds: bool, yes: &'static str, no: &'static str) -> AnyView {
 }
 
 #[component]
-fn Acts(id: UserId, has_password: bool, has_factor: bool, sessions: usize) -> impl IntoView {
-    let word = if has_password {
-        "Reset password"
+fn Acts(
+    id: UserId,
+    has_password: bool,
+    has_factor: bool,
+    sessions: usize,
+    /// Where a link can be mailed to.
+    mail_to: Option<String>,
+) -> impl IntoView {
+    let (word, mailed) = if has_password {
+        ("Reset password", "Mail a link for a new password")
     } else {
-        "Invite"
+        ("Invite", "Mail the invitation")
     };
+    let mailed = mail_to.map(|address| {
+        view! {
+            <div class="stack stack--tight">
+                <Form action="/api/users/invite">
+                    <input type="hidden" name="id" value=id.to_string() />
+                    <input type="hidden" name="by" value="mail" />
+                    <Button>{mailed}</Button>
+                </Form>
+                <p class="hint">
+                    "It goes to "{address}". A mailbox that is behind this very sign-in cannot be opened with it: then give the link in another way."
+                </p>
+            </div>
+        }
+    });
     let factor = has_factor.then(|| {
         view! { <Act id=id to="/api/users/remove-factors" look=Look::Danger word="Remove second factors" /> }
     });
@@ -118,6 +152,7 @@ fn Acts(id: UserId, has_password: bool, has_factor: bool, sessions: usize) -> im
             {factor}
             {sessions}
         </div>
+        {mailed}
     }
     .into_any()
 }
@@ -168,44 +203,51 @@ impl Doing {
     }
 }
 
-/// Makes a link with which the user sets a password, and shows it once.
+/// Makes a link with which the user sets a password; shows it once, or mails it.
 #[server(prefix = "/api", endpoint = "users/invite")]
-pub async fn invite_user(#[server(default)] id: String) -> Result<(), PortalError> {
+pub async fn invite_user(
+    #[server(default)] id: String,
+    #[server(default)] by: String,
+) -> Result<(), PortalError> {
     respond(async move {
         let mut doing = Doing::begin(&id).await?;
         if !doing.user.enabled {
             let text = "This user is disabled and may not sign in. Enable them first.";
             return Err(FormErrors::summary(text).refuse(doing.here));
         }
-        let known = credentials::find(&mut doing.tx, doing.user.id).await?;
-        let (purpose, days) = match known.password_hash {
-            None => (LinkPurpose::Invitation, INVITATION_DAYS),
-            Some(_) => (LinkPurpose::Reset, RESET_DAYS),
-        };
-        let token = random_token(doing.portal.random.as_ref());
-        let (hash, until) = (link_hash(&token), doing.now.plus_days(days));
-        let (author, now) = (visit().author(), doing.now);
-        one_time_links::issue(
-            &mut doing.tx,
-            &hash,
-            &doing.user,
-            purpose,
-            until,
-            &author,
-            now,
-        )
-        .await?;
         let portal = doing.portal.clone();
-        let whom = doing.user.id.to_string();
-        let public = &portal.settings.public_url;
-        let link = Secret::new(format!("{public}{}", urls::one_time_link(&token)));
+        let (author, now) = (visit().author(), doing.now);
+        let Doing { tx, user, .. } = &mut doing;
+        let link = mailing::make_link(tx, &portal, user, &author, now).await?;
+        let days = match link.days {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
+        if by == "mail" {
+            if mail_settings::find(tx).await?.is_none() {
+                let text = "No mail server is set up. An owner does so under Settings, Mail.";
+                return Err(FormErrors::summary(text).refuse(doing.here));
+            }
+            if !mailing::queue_link(tx, &portal, user, &link, now).await? {
+                let text = "Too many mails wait already. Give the link in another way.";
+                return Err(FormErrors::summary(text).refuse(doing.here));
+            }
+            let answer = doing
+                .finish(&format!(
+                    "gets a link by mail, to set a password for {days}"
+                ))
+                .await?;
+            portal.mailer.notify_one();
+            return Ok(answer);
+        }
+        let whom = user.id.to_string();
         let answer = doing
             .finish(&format!(
-                "can set a password for {days} {} with the link below",
-                if days == 1 { "day" } else { "days" }
+                "can set a password for {days} with the link below"
             ))
             .await?;
-        shown_once::keep(&portal, &session()?, Kind::OneTimeLink, &whom, &link).await?;
+        let session = session()?;
+        shown_once::keep(&portal, &session, Kind::OneTimeLink, &whom, &link.address).await?;
         Ok(answer)
     })
     .await
