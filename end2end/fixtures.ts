@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Browser, type BrowserContext, expect, type Page, test as base } from "@playwright/test";
 import { Operator } from "./operator";
+import { Person } from "./person";
 import { Portal } from "./portal";
 import type { Practice } from "./practice";
 import { type Stage, type StageName, prepare } from "./stages";
@@ -12,6 +13,8 @@ import { Watch } from "./watch";
 interface Fixtures {
   /** What has happened before the story: nothing, an owner, people, an application, a connection. */
   stage: StageName;
+  /** How browsers reach the portal. */
+  host: "127.0.0.1" | "localhost";
   portal: Portal;
   practice: Practice;
   watch: Watch;
@@ -19,6 +22,8 @@ interface Fixtures {
   operator: Operator;
   /** Opens another browser, as somebody else or signed out. */
   another: (signedIn?: "signed in" | "signed out") => Promise<Operator>;
+  /** A user in a browser of their own. */
+  person: Person;
 }
 
 interface WorkerFixtures {
@@ -36,9 +41,10 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     { scope: "worker", timeout: 180_000 },
   ],
   stage: ["people", { option: true }],
+  host: ["127.0.0.1", { option: true }],
   portal: [
-    async ({ stage, stages }, use, info) => {
-      const portal = await Portal.start((await stages(stage)).data);
+    async ({ stage, stages, host }, use, info) => {
+      const portal = await Portal.start((await stages(stage)).data, host);
       await use(portal);
       if (info.status !== info.expectedStatus)
         await info.attach("portal.log", { body: portal.log, contentType: "text/plain" });
@@ -55,6 +61,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     expect(watch.unexpected, "problems on the pages").toEqual([]);
   },
   operator: async ({ page, portal, watch }, use) => use(new Operator(page, portal, watch)),
+  person: async ({ another, portal }, use) => use(new Person((await another("signed out")).page, portal)),
   another: async ({ browser, portal, stage, stages, javaScriptEnabled }, use) => {
     const opened: [BrowserContext, Watch][] = [];
     await use(async (signedIn = "signed in") => {
@@ -71,6 +78,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   },
 });
 
+export { ada, bySecondFactor, byPassword, Person } from "./person";
 export { audit } from "./audit";
 export { owner, password } from "./operator";
 export { setupCode } from "./portal";

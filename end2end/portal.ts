@@ -20,17 +20,19 @@ export class Portal {
     private readonly lines: string[],
   ) {}
 
-  /** Starts on a copy of the data in `from`, or on nothing. */
-  static async start(from?: string): Promise<Portal> {
+  /** Starts on a copy of the data in `from`, or on nothing. Browsers make passkeys for a host with a name only. */
+  static async start(from?: string, host: "127.0.0.1" | "localhost" = "127.0.0.1"): Promise<Portal> {
     const folder = mkdtempSync(path.join(tmpdir(), "signpost-end2end-"));
     if (from) cpSync(from, folder, { recursive: true });
     const [listen, practice] = await Promise.all([freeAddress(), freeAddress()]);
+    const url = `http://${listen.replace("127.0.0.1", host)}`;
     const child = spawn(binary, ["serve", "--practice", "--listen", listen, "--practice-listen", practice], {
       env: {
         PATH: process.env.PATH,
         RUST_BACKTRACE: "1",
         SIGNPOST_DATA_DIR: folder,
         SIGNPOST_SETUP_CODE: setupCode,
+        SIGNPOST_PUBLIC_URL: url,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -38,7 +40,7 @@ export class Portal {
     child.stdout.on("data", (text) => lines.push(String(text)));
     child.stderr.on("data", (text) => lines.push(String(text)));
     child.on("error", (error) => lines.push(`${binary}: ${error.message}\n`));
-    const portal = new Portal(`http://${listen}`, new Practice(`http://${practice}`), child, folder, lines);
+    const portal = new Portal(url, new Practice(`http://${practice}`), child, folder, lines);
     await portal.ready();
     return portal;
   }

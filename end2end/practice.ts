@@ -92,6 +92,38 @@ export class Practice {
     return this.call("POST", "skus", sku);
   }
 
+  /** Makes Microsoft send the people of `domain` to `provider`, as the script Federate does. */
+  async federate(domain: string, provider: string, protocol: "wsFed" | "saml"): Promise<void> {
+    const { tenant_id } = await this.credentials();
+    const { client_id, secret } = await this.registration("full");
+    const root = new URL(this.page).origin;
+    const form = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id,
+      client_secret: secret,
+      scope: "https://graph.microsoft.com/.default",
+    });
+    const token = await fetch(`${root}/${tenant_id}/oauth2/v2.0/token`, { method: "POST", body: form });
+    const { access_token } = await token.json();
+    const metadata = await (await fetch(`${provider}/metadata.xml`)).text();
+    const answer = await fetch(`${root}/v1.0/domains/${domain}/federationConfiguration`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${access_token}`, "content-type": "application/json" },
+      body: JSON.stringify({
+        "@odata.type": "#microsoft.graph.internalDomainFederation",
+        displayName: "Contoso",
+        issuerUri: provider,
+        passiveSignInUri: `${provider}/sign-in`,
+        signOutUri: `${provider}/sign-out`,
+        preferredAuthenticationProtocol: protocol,
+        federatedIdpMfaBehavior: "acceptIfMfaDoneByFederatedIdp",
+        promptLoginBehavior: "nativeSupport",
+        signingCertificate: /<ds:X509Certificate>([^<]+)</.exec(metadata)?.[1],
+      }),
+    });
+    if (!answer.ok) throw new Error(`the domain was not federated: ${answer.status} ${await answer.text()}`);
+  }
+
   private async call(method: string, path: string, body?: object) {
     const answer = await fetch(this.page + path, {
       method,

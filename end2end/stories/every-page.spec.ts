@@ -47,6 +47,7 @@ test.describe("after a sync", () => {
     const addresses: Record<string, string> = {
       "/sign-in": "/sign-in",
       "/login": "/login",
+      "/login/forgotten": "/login/forgotten",
       "/signed-out": "/signed-out",
       "/welcome/{token}": invitation,
       "/join/{token}": link,

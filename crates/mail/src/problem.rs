@@ -14,6 +14,10 @@ pub enum Problem {
     Unguarded,
     #[error("The server refused the user name or the password.")]
     Credentials,
+    #[error(
+        "The server takes no user name and password here. Leave them empty, or use another port."
+    )]
+    NoLogin,
     #[error("The server cannot be reached. Look at its name and port, and at the firewall.")]
     Unreachable,
     #[error("The server did not answer in time.")]
@@ -53,6 +57,8 @@ impl Problem {
         }
         if error.is_timeout() {
             Self::TimedOut
+        } else if error.is_client() && said(&error).contains("authentication") {
+            Self::NoLogin
         } else if error.is_tls() || error.is_client() || is_handshake(&error) {
             Self::Tls
         } else {

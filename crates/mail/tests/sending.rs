@@ -69,6 +69,15 @@ async fn a_server_that_asks_for_a_password_gets_it() {
     let nobody = send(&settings, None, HOST, &mail()).await;
     assert_eq!(nobody, Err(Problem::Credentials));
     assert_eq!(server.arrived().len(), 1);
+    let open = SmtpServer::start(Behaviour::default()).await;
+    settings.port = open.port;
+    settings.user_name = "signpost".to_owned();
+    let unasked = send(&settings, Some(&Secret::new("hunter2")), HOST, &mail()).await;
+    assert_eq!(
+        unasked,
+        Err(Problem::NoLogin),
+        "it is not told the password"
+    );
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ impl Domain {
             profile: Profile {
                 user_name: name.to_owned(),
                 display_name: name.split('@').next().unwrap().to_owned(),
+                mail: name.to_owned(),
                 ..Profile::default()
             },
             enabled: true,

@@ -81,6 +81,7 @@ impl TestApp {
             set_up: Arc::new(AtomicBool::new(false)),
             providers: Providers::default(),
             worker: Arc::new(Notify::new()),
+            mailer: Arc::new(Notify::new()),
         };
         if !setting.fresh {
             for role in Role::ALL {
