@@ -1,5 +1,4 @@
 //! Mail over the wire: what arrives, and what is said when it does not.
-#![expect(clippy::unwrap_used, reason = "a test fails where it happens")]
 
 use signpost_mail::testing::{Behaviour, SmtpServer};
 use signpost_mail::{Mail, Problem, is_address, send};

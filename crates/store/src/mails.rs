@@ -287,8 +287,8 @@ fn read(row: &AnyRow) -> Result<Mail> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::both_engines;
     use crate::fixtures::{NOW, add_users, random, user};
+    use crate::{Store, both_engines};
 
     async fn put(store: &Store, recipient: &str, at: Timestamp) -> MailId {
         let mut tx = store.write().await.unwrap();

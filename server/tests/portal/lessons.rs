@@ -19,7 +19,7 @@ async fn link_for(domain: &Domain, user: UserId) -> String {
     let admin = domain.app.sign_in(Role::Administrator).await;
     let id = user.to_string();
     let page = admin.submit("/api/users/invite", &[("id", &id)]).await;
-    let link = page.body.split("/welcome/").nth(1).expect("a link");
+    let link = page.body.split("/welcome/").nth(1).unwrap();
     link[..32].to_owned()
 }
 
@@ -119,7 +119,10 @@ both_engines! {
             let page = domain.sign_in(&browser, &domain.wsfed(&number.to_string(), &[])).await;
             waiting.push((browser, page));
         }
-        let tries = waiting.iter().map(|(browser, page)| domain.give(browser, page, "/api/login/code", &[("code", &code)]));
+        let fields = [("code", code.as_str())];
+        let tries = waiting
+            .iter()
+            .map(|(browser, page)| domain.give(browser, page, "/api/login/code", &fields));
         let pages = futures::future::join_all(tries).await;
         assert_eq!(pages.iter().filter(|page| has_token(page)).count(), 1);
     }

@@ -6,7 +6,7 @@ use signpost_model::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use signpost_model::{Role, Secret};
 use signpost_server::mailer;
 use signpost_store::testing::{AUTHOR, Database, NOW};
-use signpost_store::{Engine, Store, both_engines, users};
+use signpost_store::{Engine, both_engines, users};
 
 use crate::signing_in::actions;
 use crate::support::login::{ADA, ADA_NAME, Domain, has_token};
@@ -71,7 +71,7 @@ async fn ask(browser: &Browser, name: &str) -> Answer {
 /// The path of the link in a mail.
 fn link(text: &str, url: &str) -> String {
     let at = text.split(&format!("{url}/welcome/")).nth(1);
-    format!("/welcome/{}", &at.expect(text)[..32])
+    format!("/welcome/{}", &at.unwrap()[..32])
 }
 
 /// Chooses a password by a link; returns the page that follows.

@@ -5,7 +5,7 @@ use signpost_model::sign_on::FactorPolicy;
 use signpost_model::{GroupId, Role};
 use signpost_store::groups::{self, NewGroup};
 use signpost_store::testing::{AUTHOR, NOW};
-use signpost_store::{Store, both_engines, memberships};
+use signpost_store::{both_engines, memberships};
 
 use crate::signing_in::actions;
 use crate::support::login::{ADA, ADA_NAME, Domain, has_token};
