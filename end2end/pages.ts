@@ -65,6 +65,11 @@ export async function findIds(operator: Operator): Promise<Ids> {
   return ids;
 }
 
+/** What a page cannot do without, beyond its path. */
+const queries: Record<string, (ids: Ids) => string> = {
+  "/users/add-to-group": (ids) => `?users=${ids["/users/{id}"]}`,
+};
+
 /** An address of the route. */
 export function addressOf(route: string, ids: Ids): string {
   let address = "";
@@ -74,5 +79,5 @@ export function addressOf(route: string, ids: Ids): string {
     if (id === undefined) throw new Error(`pages.ts does not know what ${part} of ${route} is: say it in findIds`);
     address += `/${id}`;
   }
-  return address;
+  return (address || "/") + (queries[route]?.(ids) ?? "");
 }

@@ -244,7 +244,7 @@ test.describe("plans and runs", () => {
     for (const name of ["Federate", "Revert"]) {
       const region = page.getByRole("region", { name });
       await only(region, "link", "Download");
-      await expect(region).toContainText("Update-MgDomain");
+      await expect(region).toContainText("Microsoft.Graph.Authentication");
       // Only a script can copy.
       if (info.project.use.javaScriptEnabled !== false) await only(region, "button", "Copy");
     }
