@@ -34,10 +34,9 @@ pub(super) fn action(key: &str) -> String {
     }
 }
 
-/// `user.second_factor_added` after its actor's name: "second factor added:", and its subject follows.
+/// `user.second_factor_added` after its actor's name: "user second factor added:", and its subject follows.
 pub(crate) fn happened(key: &str) -> String {
-    let verb = key.split_once('.').map_or(key, |(_, verb)| verb);
-    format!("{}:", verb.replace('_', " "))
+    format!("{}:", key.replace(['.', '_'], " "))
 }
 
 /// What an event is about, in words. Runs are named by their id and their scope: the id says nothing to people.
