@@ -5,6 +5,7 @@ import { options } from "./playwright.config";
 export default defineConfig({
   testDir: "screenshots",
   testMatch: "*.shot.ts",
+  outputDir: "test-results/screenshots",
   workers: 1,
   timeout: 240_000,
   reporter: "list",
