@@ -45,7 +45,26 @@ impl Client {
             .map(|(key, w)| (key, w.to_request(self.base())))
             .collect();
         let judge = |(answer, call)| written(answer, call);
-        self.run(parts)
+        self.run(parts, Order::Any)
+            .await
+            .into_iter()
+            .map(|(key, r)| (key, r.and_then(judge)))
+            .collect()
+    }
+
+    /// Makes changes one after the other, twenty to a call: each part begins when the one before
+    /// has ended, so that several may be about the same object. One that fails holds up none of
+    /// those behind it: they are sent again without it.
+    pub async fn batch_in_order<K>(
+        &self,
+        writes: Vec<(K, Write)>,
+    ) -> Vec<(K, Result<Written, Error>)> {
+        let parts = writes
+            .into_iter()
+            .map(|(key, w)| (key, w.to_request(self.base())))
+            .collect();
+        let judge = |(answer, call)| written(answer, call);
+        self.run(parts, Order::Kept)
             .await
             .into_iter()
             .map(|(key, r)| (key, r.and_then(judge)))
@@ -58,46 +77,51 @@ impl Client {
         parts: Vec<(K, Request)>,
     ) -> Vec<(K, Result<T, Error>)> {
         let judge = |(answer, call): (Answer, Call)| decode(&answer, call);
-        self.run(parts)
+        self.run(parts, Order::Any)
             .await
             .into_iter()
             .map(|(key, r)| (key, r.and_then(judge)))
             .collect()
     }
 
-    async fn run<K>(&self, parts: Vec<(K, Request)>) -> Vec<(K, PartResult)> {
+    async fn run<K>(&self, parts: Vec<(K, Request)>, order: Order) -> Vec<(K, PartResult)> {
         let (keys, requests): (Vec<K>, Vec<Request>) = parts.into_iter().unzip();
         let mut results = Vec::with_capacity(keys.len());
         for chunk in requests.chunks(PARTS_PER_BATCH) {
-            results.extend(self.run_chunk(chunk).await);
+            results.extend(self.run_chunk(chunk, order).await);
         }
         keys.into_iter().zip(results).collect()
     }
 
     /// Sends one batch; one that is too large for Graph goes in halves.
-    fn run_chunk<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<PartResult>> {
+    fn run_chunk<'a>(
+        &'a self,
+        requests: &'a [Request],
+        order: Order,
+    ) -> BoxFuture<'a, Vec<PartResult>> {
         Box::pin(async move {
-            let results = self.run_rounds(requests).await;
+            let results = self.run_rounds(requests, order).await;
             if requests.len() < 2 || !results.iter().all(is_too_large) {
                 return results;
             }
             let (left, right) = requests.split_at(requests.len() / 2);
-            let mut results = self.run_chunk(left).await;
-            results.extend(self.run_chunk(right).await);
+            let mut results = self.run_chunk(left, order).await;
+            results.extend(self.run_chunk(right, order).await);
             results
         })
     }
 
     /// Sends all parts, then only those that may be repeated, until none is left.
-    async fn run_rounds(&self, requests: &[Request]) -> Vec<PartResult> {
+    async fn run_rounds(&self, requests: &[Request], order: Order) -> Vec<PartResult> {
         let mut results: Vec<Option<PartResult>> = requests.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..requests.len()).collect();
         let (mut tried, mut renewed) = (0, false);
         while !pending.is_empty() {
             let token = self.token().await.ok();
-            let round = self.run_round(requests, &pending, tried).await;
-            tried += 1;
-            let again = round.again(requests);
+            let round = self.run_round(requests, &pending, (tried, order)).await;
+            let again = round.again(requests, order);
+            // Parts that were never tried cost no try.
+            tried += u32::from(again.must_wait || again.token_refused);
             for (index, result) in pending.into_iter().zip(round.results) {
                 results[index] = Some(result);
             }
@@ -125,7 +149,12 @@ impl Client {
         results.into_iter().flatten().collect()
     }
 
-    async fn run_round(&self, requests: &[Request], pending: &[usize], tried: u32) -> Round {
+    async fn run_round(
+        &self,
+        requests: &[Request],
+        pending: &[usize],
+        (tried, order): (u32, Order),
+    ) -> Round {
         let name = |&index: &usize| {
             let client_request_id = self.sender().mint_id();
             (
@@ -139,7 +168,7 @@ impl Client {
         let calls: Vec<(usize, Call)> = pending.iter().map(name).collect();
         let started_ms = self.sender().clock.now_ms();
         let mut responses = match self
-            .read::<Responses>(&self.envelope(requests, &calls))
+            .read::<Responses>(&self.envelope(requests, &calls, order))
             .await
         {
             Ok(Responses { responses }) => responses,
@@ -188,7 +217,8 @@ impl Client {
         });
     }
 
-    fn envelope(&self, requests: &[Request], calls: &[(usize, Call)]) -> Request {
+    fn envelope(&self, requests: &[Request], calls: &[(usize, Call)], order: Order) -> Request {
+        let mut before: Option<usize> = None;
         let parts: Vec<Value> = calls
             .iter()
             .map(|(index, call)| {
@@ -215,6 +245,9 @@ impl Client {
                     part["body"] = body.clone();
                 }
                 part["headers"] = Value::Object(headers);
+                if let (Order::Kept, Some(before)) = (order, before.replace(*index)) {
+                    part["dependsOn"] = json!([before.to_string()]);
+                }
                 part
             })
             .collect();
@@ -226,6 +259,15 @@ impl Client {
 }
 
 type PartResult = Result<(Answer, Call), Error>;
+
+/// In which order the parts of a batch are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// Side by side.
+    Any,
+    /// One after the other.
+    Kept,
+}
 
 /// How the parts of one round ended, in the order of `parts`.
 #[derive(Default)]
@@ -257,7 +299,7 @@ impl Round {
         }
     }
 
-    fn again(&self, requests: &[Request]) -> Again {
+    fn again(&self, requests: &[Request], order: Order) -> Again {
         let mut again = Again::default();
         if self.is_whole_failure {
             return again;
@@ -271,7 +313,14 @@ impl Round {
                 again.must_wait = true;
                 again.retry_after = again.retry_after.max(error.retry_after());
                 again.parts.push(index);
+            } else if order == Order::Kept && *error.kind() == ErrorKind::NotTried {
+                again.parts.push(index);
             }
+        }
+        // A round that ended in nothing but parts that were not tried would come for ever.
+        let none_ended = again.parts.len() == self.parts.len();
+        if none_ended && !again.must_wait && !again.token_refused {
+            again.parts.clear();
         }
         again
     }

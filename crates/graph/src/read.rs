@@ -242,6 +242,23 @@ impl Client {
         self.pages(Request::new(&route::GROUPS, path))
     }
 
+    /// One group; `None` when it does not exist.
+    pub async fn group(&self, id: ObjectId) -> Result<Option<Group>, Error> {
+        let path = with_query(&format!("/groups/{id}"), &[("$select", GROUP_SELECT)]);
+        absent_as_none(self.read(&Request::new(&route::GROUP, path)).await)
+    }
+
+    /// The groups with this mail alias: how a create whose answer was lost is found again.
+    pub async fn find_groups_by_nickname(&self, nickname: &str) -> Result<Vec<Group>, Error> {
+        let filter = format!("mailNickname eq {}", literal(nickname));
+        let options = [("$select", GROUP_SELECT), ("$filter", &filter)];
+        self.list(Request::new(
+            &route::GROUPS,
+            with_query("/groups", &options),
+        ))
+        .await
+    }
+
     /// Direct members of a group, a page of up to 999 at a time.
     pub fn group_members(&self, group: ObjectId) -> Pages<Member> {
         let path = format!("/groups/{group}/members");
@@ -251,7 +268,8 @@ impl Client {
 
     /// What changed among groups and their members since `start`.
     pub fn groups_delta(&self, start: DeltaStart) -> DeltaPages<GroupChange> {
-        self.delta(&route::GROUPS_DELTA, "id,displayName,members", start)
+        let select = format!("{GROUP_SELECT},members");
+        self.delta(&route::GROUPS_DELTA, &select, start)
     }
 
     fn delta<T>(&self, route: &'static Route, select: &str, start: DeltaStart) -> DeltaPages<T>

@@ -191,6 +191,7 @@ routes! {
         &["LicenseAssignment.Read.All", "LicenseAssignment.ReadWrite.All", "User.Read.All", "User.ReadWrite.All", "Directory.Read.All", "Directory.ReadWrite.All"];
     DELETED_USERS = Get "/directory/deletedItems/microsoft.graph.user", 1, READ_USERS;
     GROUPS = Get "/groups", 1, READ_GROUPS;
+    GROUP = Get "/groups/{id}", 1, READ_GROUPS;
     GROUPS_DELTA = Get "/groups/delta", 1, READ_GROUPS;
     GROUP_MEMBERS = Get "/groups/{id}/members", 2, READ_GROUPS;
     FEDERATION = Get "/domains/{id}/federationConfiguration", 1,

@@ -353,6 +353,30 @@ pub struct GroupChange {
     /// Its name.
     #[serde(default)]
     pub display_name: Change<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Change<String>,
+    /// Mail alias.
+    #[serde(default)]
+    pub mail_nickname: Change<String>,
+    /// Whether it has a mailbox or is a distribution list.
+    #[serde(default)]
+    pub mail_enabled: Change<bool>,
+    /// Whether it can be used for access.
+    #[serde(default)]
+    pub security_enabled: Change<bool>,
+    /// `Unified`, `DynamicMembership`.
+    #[serde(default)]
+    pub group_types: Change<Vec<String>>,
+    /// Whether it is synchronised from another directory.
+    #[serde(default)]
+    pub on_premises_sync_enabled: Change<bool>,
+    /// Whether members may get directory roles through it.
+    #[serde(default)]
+    pub is_assignable_to_role: Change<bool>,
+    /// Licenses its members inherit.
+    #[serde(default)]
+    pub assigned_licenses: Change<Vec<AssignedLicense>>,
     /// Members that came or left.
     #[serde(rename = "members@delta", default)]
     pub members: Vec<ReferenceChange>,

@@ -308,6 +308,10 @@ async fn walk_groups(client: &Client, ada: ObjectId, boss: ObjectId, sku_id: Sku
     .await;
     let groups = client.groups().try_concat().await.unwrap();
     assert!(groups.iter().any(|g| g.id == group && !g.is_dynamic()));
+    let one = client.group(group).await.unwrap().unwrap();
+    let nickname = one.mail_nickname.clone().unwrap();
+    let found = client.find_groups_by_nickname(&nickname).await.unwrap();
+    assert_eq!(found, [one]);
     make(client, Write::DeleteGroup { id: group }).await;
 }
 
