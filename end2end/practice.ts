@@ -72,6 +72,13 @@ export class Practice {
     return skus.find((sku: Sku) => sku.skuPartNumber === partNumber);
   }
 
+  /** The live groups of this name. */
+  async groups(name: string): Promise<{ id: string; members: string[]; description: string | null }[]> {
+    const { groups } = await this.call("GET", "groups");
+    return groups.filter((group: { displayName: string; deletedDateTime: string | null }) =>
+      group.displayName === name && !group.deletedDateTime);
+  }
+
   calls() {
     return this.call("GET", "calls");
   }

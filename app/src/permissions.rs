@@ -105,6 +105,11 @@ pub static NEEDS: &[Need] = &[
         "Keep memberships of the tenant's groups",
     ),
     optional(
+        "Group.ReadWrite.All",
+        &["Directory.ReadWrite.All"],
+        "Push groups: create them, change them, delete them",
+    ),
+    optional(
         "Policy.Read.All",
         &[],
         "Check security defaults and sign-in policies",

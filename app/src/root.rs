@@ -106,6 +106,8 @@ fn ControlRoutes() -> impl MatchNestedRoutes + Clone {
         <Route path=path!("/applications/:id/leavers") view=pages::control::LeaversPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/matches") view=pages::control::MatchesPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/drift") view=pages::control::DriftPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/groups") view=pages::control::PushedGroupsPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/groups/new") view=pages::control::PushGroupsPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/seats") view=pages::control::SeatsPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/users/:user/why") view=pages::control::WhyPage ssr=SsrMode::Async />
         <Route

@@ -182,6 +182,16 @@ pub fn application_drift(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/drift")
 }
 
+/// The groups that the application pushes.
+pub fn application_groups(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/groups")
+}
+
+/// Where groups to be pushed are picked.
+pub fn application_new_groups(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/groups/new")
+}
+
 /// Who waits for a seat.
 pub fn application_seats(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/seats")

@@ -6,6 +6,7 @@
 //! sent without an answer is read back by whoever takes the run over.
 
 mod clients;
+mod groups;
 mod journal;
 mod plan;
 mod sink;
@@ -240,6 +241,12 @@ impl Worker {
             self.apply_to_accounts(lease, client.clone()).await?
         };
         let ended = match ended {
+            Ended::Done if run.scope != RunScope::Tenant => {
+                groups::apply(self, lease, client.clone()).await?
+            }
+            other => other,
+        };
+        let ended = match ended {
             Ended::Done => tenant::apply(self, lease, client.clone()).await?,
             early => early,
         };
@@ -287,6 +294,15 @@ impl Worker {
                 let state = ConnectionState::WithProblems;
                 connections::count_failure(&mut tx, lease.application_id, state, retry_at).await?;
             }
+            RunEnd::Done if run.tally.is_mass_failure() => {
+                let failures = connections::find(&mut tx, lease.application_id)
+                    .await?
+                    .map_or(0, |connection| connection.failures);
+                let retry_at = now.plus_millis(retry_after_ms(failures.max(4)));
+                let failure = mass_failure(&run);
+                tracing::warn!(run.id = %run.id, cause = failure.text, "most changes failed");
+                connections::quarantine(&mut tx, &run, &failure, retry_at).await?;
+            }
             RunEnd::Done => connections::forget_failures(&mut tx, lease.application_id).await?,
             RunEnd::Cancelled => {}
         }
@@ -299,6 +315,20 @@ impl Worker {
 fn retry_after_ms(failures: i64) -> i64 {
     let doublings = u32::try_from(failures).unwrap_or(0).min(6);
     (MINUTE_MS << doublings).min(60 * MINUTE_MS)
+}
+
+/// What people read when most of a run's changes failed.
+fn mass_failure(run: &Run) -> RunFailure {
+    let tally = run.tally;
+    RunFailure {
+        text: format!(
+            "{} of {} changes failed. Look at the failures of the last run, mend the cause, and select Retry failed.",
+            tally.failed,
+            tally.applied + tally.failed
+        ),
+        code: None,
+        request_id: None,
+    }
 }
 
 /// Whether the tenant is read in full: what the schedule does now and then, and the command line
@@ -353,6 +383,7 @@ impl Worker {
             return Err(Interrupted::Cancelled);
         };
         self.observe(lease, run, client).await?;
+        groups::observe(self, lease, run, client).await?;
         plan::make(self, lease, run, &application, client).await
     }
 

@@ -5,6 +5,8 @@ mod drift;
 mod explain;
 mod leavers;
 mod matches;
+mod membership_drift;
+mod pushed_groups;
 mod restore;
 mod schedule;
 mod seats;
@@ -14,6 +16,10 @@ mod why;
 pub use drift::{DriftPage, decide_drift, set_drift_rules};
 pub use leavers::{LeaversPage, postpone_leaving};
 pub use matches::{MatchesPage, decide_matches, set_adoption_rule};
+pub use membership_drift::decide_membership_drift;
+pub use pushed_groups::{
+    PushGroupsPage, PushedGroupsPage, choose_for_group, end_push, push_groups,
+};
 pub use restore::{RestorePage, restore_account};
 pub(crate) use schedule::ScheduleCard;
 pub use schedule::banners;
@@ -26,7 +32,7 @@ pub use why::WhyPage;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use signpost_model::{ApplicationId, UserId};
-use signpost_store::{Read, drifts, following};
+use signpost_store::{Read, drifts, following, group_push};
 
 use crate::access::{READ, Route, WRITE};
 use crate::components::{Card, LinkButton, Look};
@@ -39,6 +45,8 @@ pub const ROUTES: &[Route] = &[
     ("GET", "/applications/{id}/leavers", READ),
     ("GET", "/applications/{id}/matches", READ),
     ("GET", "/applications/{id}/drift", READ),
+    ("GET", "/applications/{id}/groups", READ),
+    ("GET", "/applications/{id}/groups/new", WRITE),
     ("GET", "/applications/{id}/seats", READ),
     ("GET", "/applications/{id}/users/{user}/why", READ),
     ("GET", "/applications/{id}/users/{user}/restore", READ),
@@ -48,6 +56,10 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/control/match", WRITE),
     ("POST", "/api/control/adoption", WRITE),
     ("POST", "/api/control/drift", WRITE),
+    ("POST", "/api/control/membership-drift", WRITE),
+    ("POST", "/api/control/push-groups", WRITE),
+    ("POST", "/api/control/end-push", WRITE),
+    ("POST", "/api/control/group-choice", WRITE),
     ("POST", "/api/control/drift-rules", WRITE),
     ("POST", "/api/control/fallbacks", WRITE),
     ("POST", "/api/control/schedule", WRITE),
@@ -80,13 +92,16 @@ fn ids_of_form(posted: &Posted) -> Result<(ApplicationId, UserId), PortalError> 
 pub struct Attention {
     drifts: i64,
     waiting: usize,
+    groups: i64,
 }
 
 impl Attention {
     /// Counts it.
     pub async fn load(db: &mut Read, id: ApplicationId) -> Result<Self, PortalError> {
         Ok(Self {
-            drifts: drifts::count_open(db, id).await?,
+            drifts: drifts::count_open(db, id).await?
+                + group_push::drifts::count_open(db, id).await?,
+            groups: group_push::count_to_review(db, id).await?,
             waiting: following::list_waiting(db, id, 100).await?.len(),
         })
     }
@@ -108,6 +123,10 @@ pub(crate) fn ReviewCard(id: ApplicationId, attention: Attention) -> impl IntoVi
             numbered("Drift", attention.drifts),
         ),
         (urls::application_seats(id), numbered("Seats", waiting)),
+        (
+            urls::application_groups(id),
+            numbered("Groups", attention.groups),
+        ),
     ];
     let links = links
         .into_iter()
@@ -117,7 +136,7 @@ pub(crate) fn ReviewCard(id: ApplicationId, attention: Attention) -> impl IntoVi
         <Card
             id="review"
             title="Review"
-            hint="Who is matched with which account, who leaves when, what others changed, who waits for a seat.".to_owned()
+            hint="Who is matched with which account, who leaves when, what others changed, who waits for a seat, which groups are pushed.".to_owned()
         >
             <div class="card__body row">{links}</div>
         </Card>

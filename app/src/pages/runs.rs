@@ -2,6 +2,7 @@
 
 mod actions;
 mod acts;
+mod group_actions;
 mod list;
 mod run;
 mod stream;

@@ -51,5 +51,8 @@ pub struct Grant {
     pub sku_id: String,
     /// `None`: everyone who has the application.
     pub group_id: Option<GroupId>,
+    /// The tenant's group gives it to its members, instead of Signpost to each of them: for a group
+    /// that the application pushes.
+    pub by_group: bool,
     pub disabled_plans: Vec<String>,
 }

@@ -383,6 +383,16 @@ pub enum Reason {
     Restored,
     /// The old value of something in the tenant is put back.
     PutBack,
+    /// The application pushes this group.
+    GroupPushed,
+    /// The user is in the pushed group.
+    InGroup,
+    /// The user left the group, or lost the application.
+    LeftGroup,
+    /// Somebody else took the membership back in the tenant.
+    RemovedByOthers,
+    /// The application no longer pushes the group.
+    GroupNoLongerPushed,
 }
 
 impl Reason {
@@ -405,6 +415,11 @@ impl Reason {
             Self::AskedByOperator => "An operator asked for it",
             Self::Restored => "An operator brings back what was there before",
             Self::PutBack => "What it was before Signpost changed it",
+            Self::GroupPushed => "The application pushes this group",
+            Self::InGroup => "Is in the group",
+            Self::LeftGroup => "Left the group, or lost the application",
+            Self::RemovedByOthers => "Somebody else removed it in the tenant",
+            Self::GroupNoLongerPushed => "The application no longer pushes this group",
         }
     }
 }

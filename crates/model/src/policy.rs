@@ -145,6 +145,8 @@ impl FromStr for DriftRule {
 pub struct DriftPolicy {
     pub rule: DriftRule,
     pub attributes: BTreeMap<TargetAttribute, DriftRule>,
+    /// Of memberships in pushed groups; `None`: as all others.
+    pub memberships: Option<DriftRule>,
 }
 
 impl DriftPolicy {
@@ -154,6 +156,11 @@ impl DriftPolicy {
             .get(&attribute)
             .copied()
             .unwrap_or(self.rule)
+    }
+
+    /// The rule of memberships in pushed groups.
+    pub fn of_memberships(&self) -> DriftRule {
+        self.memberships.unwrap_or(self.rule)
     }
 }
 

@@ -270,6 +270,20 @@ pub struct Tally {
     pub skipped: i64,
 }
 
+impl Tally {
+    /// From so many tried changes on, a share of failures says something about the tenant.
+    const MASS: i64 = 100;
+    /// More than this share of them failing is no matter of single users, in percent.
+    const MASS_PERCENT: i64 = 40;
+
+    /// Whether so much failed that something is wrong as a whole.
+    pub const fn is_mass_failure(&self) -> bool {
+        let tried = self.applied.saturating_add(self.failed);
+        tried >= Self::MASS
+            && self.failed.saturating_mul(100) > tried.saturating_mul(Self::MASS_PERCENT)
+    }
+}
+
 /// Why a plan waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -407,6 +421,8 @@ pub enum SkipReason {
     AlreadyDone,
     /// The manager to be set has no account.
     ManagerHasNoAccount,
+    /// Nobody of those to be added has an account.
+    MemberHasNoAccount,
     /// The run was cancelled.
     Cancelled,
     /// The run ended early.
@@ -420,8 +436,26 @@ impl SkipReason {
             Self::EarlierActionFailed => "An earlier change to this account failed.",
             Self::AlreadyDone => "It was already so.",
             Self::ManagerHasNoAccount => "The manager has no account yet.",
+            Self::MemberHasNoAccount => "None of them has an account yet.",
             Self::Cancelled => "The run was cancelled.",
             Self::RunEnded => "The run ended before its turn.",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Tally;
+
+    #[test]
+    fn four_in_ten_of_a_hundred_are_no_mass_failure_and_one_more_is() {
+        let tally = |applied, failed| Tally {
+            applied,
+            failed,
+            ..Tally::default()
+        };
+        assert!(!tally(60, 40).is_mass_failure());
+        assert!(tally(59, 41).is_mass_failure());
+        assert!(!tally(0, 99).is_mass_failure(), "too few to tell");
     }
 }

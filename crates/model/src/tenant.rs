@@ -6,8 +6,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::plan::Reason;
-use crate::{RunId, Timestamp};
+use crate::group_push::GroupAction;
+use crate::plan::{ObjectId, Reason};
+use crate::{GroupId, RunId, Timestamp};
 
 /// What somebody asks of the tenant as a whole: kept with its run until the plan is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,21 @@ impl TenantRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum TenantAction {
-    SetSecurityDefaults { before: bool, after: bool },
+    SetSecurityDefaults {
+        before: bool,
+        after: bool,
+    },
+    /// A change to a group that an application pushes. What is recorded about it is richer, so it
+    /// is carried out apart from the others.
+    Group {
+        group_id: GroupId,
+        /// The group's name when the plan was made.
+        name: String,
+        /// The tenant's group; `None` until it is created.
+        #[serde(default)]
+        object_id: Option<ObjectId>,
+        change: GroupAction,
+    },
 }
 
 impl TenantAction {
@@ -43,6 +58,7 @@ impl TenantAction {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::SetSecurityDefaults { .. } => "set_security_defaults",
+            Self::Group { change, .. } => change.key(),
         }
     }
 
@@ -51,6 +67,7 @@ impl TenantAction {
         match self {
             Self::SetSecurityDefaults { after: true, .. } => "Turn on",
             Self::SetSecurityDefaults { after: false, .. } => "Turn off",
+            Self::Group { change, .. } => change.label(),
         }
     }
 
@@ -58,6 +75,7 @@ impl TenantAction {
     pub const fn is_removal(&self) -> bool {
         match self {
             Self::SetSecurityDefaults { .. } => false,
+            Self::Group { change, .. } => change.is_removal(),
         }
     }
 
@@ -67,6 +85,9 @@ impl TenantAction {
             Self::SetSecurityDefaults { .. } => {
                 Subject::new("security_defaults", "", "Security defaults")
             }
+            Self::Group { group_id, name, .. } => {
+                Subject::new("group", &group_id.to_string(), name)
+            }
         }
     }
 
@@ -74,6 +95,8 @@ impl TenantAction {
     pub fn keeps(&self) -> Option<(Value, Value)> {
         match self {
             Self::SetSecurityDefaults { before, after } => Some((json!(before), json!(after))),
+            // The ledger holds what is Signpost's, and snapshots what was there.
+            Self::Group { .. } => None,
         }
     }
 }

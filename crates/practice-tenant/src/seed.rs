@@ -119,6 +119,7 @@ const GOOD: &[&str] = &[
     "User.ReadWrite.All",
     "User.RevokeSessions.All",
     "Group.Read.All",
+    "Group.ReadWrite.All",
     "GroupMember.ReadWrite.All",
     "LicenseAssignment.ReadWrite.All",
     "Organization.Read.All",
@@ -128,10 +129,9 @@ const GOOD: &[&str] = &[
     "Application.Read.All",
     "AuditLog.Read.All",
 ];
-/// What the switches and pushed groups need beside that.
+/// What the switches need beside that.
 const SWITCHES: &[&str] = &[
     "Group.Create",
-    "Group.ReadWrite.All",
     "ProfilePhoto.ReadWrite.All",
     "Policy.ReadWrite.SecurityDefaults",
     "Policy.ReadWrite.AuthenticationMethod",

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use signpost_model::connection::{ConnectionSettings, Findings};
+use signpost_model::run::{Run, RunFailure};
 use signpost_model::{ApplicationId, Author, ConnectionState, Random, Secret, Timestamp};
 use sqlx::AnyConnection;
 
@@ -212,6 +213,30 @@ pub async fn count_failure(
     .bind(retry_at.as_millis())
     .bind(state.key())
     .bind(application.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Slows a connection down and says so on every page although the run reached its end: most of its
+/// changes failed.
+pub async fn quarantine(
+    tx: &mut Write,
+    run: &Run,
+    failure: &RunFailure,
+    retry_at: Timestamp,
+) -> Result<()> {
+    sqlx::query("update runs set failure = $1 where id = $2")
+        .bind(to_json(failure)?)
+        .bind(run.id.to_string())
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "update connections set failures = case when failures < 2 then 2 else failures + 1 end,
+           retry_at = $1, state = 'with_problems' where application_id = $2",
+    )
+    .bind(retry_at.as_millis())
+    .bind(run.application_id.to_string())
     .execute(&mut **tx)
     .await?;
     Ok(())

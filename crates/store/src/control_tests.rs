@@ -252,6 +252,32 @@ both_engines! {
         assert_eq!(schedule::list_alerts(&mut tx).await.unwrap(), []);
     }
 
+    async fn a_run_of_which_most_failed_slows_the_connection_down_and_says_why(store: Store) {
+        let application = with_ada(&store).await;
+        let id = application.id;
+        let run = start(&store, id, RunScope::Everyone).await;
+        let run = runs::finish(&store, &run.lease, &RunEnd::Done, NOW).await.unwrap();
+        let failure = RunFailure {
+            text: "41 of 100 changes failed.".to_owned(),
+            code: None,
+            request_id: None,
+        };
+        let mut tx = store.write().await.unwrap();
+        let retry_at = NOW.plus_millis(MINUTE_MS);
+        connections::quarantine(&mut tx, &run, &failure, retry_at).await.unwrap();
+        let alerts = schedule::list_alerts(&mut tx).await.unwrap();
+        let expected = AlertKind::Quarantined {
+            failures: 2,
+            retry_at: Some(retry_at),
+            why: failure.text,
+        };
+        assert_eq!(alerts[0].kind, expected);
+        let next = schedule::find(&mut tx, id).await.unwrap();
+        assert!(next.next_look().is_none_or(|at| at >= retry_at));
+        connections::forget_failures(&mut tx, id).await.unwrap();
+        assert_eq!(schedule::list_alerts(&mut tx).await.unwrap(), []);
+    }
+
     async fn drift_waits_for_a_decision_and_the_planner_hears_of_it(store: Store) {
         let application = with_ada(&store).await;
         let id = application.id;

@@ -13,7 +13,7 @@ use crate::paging::{SortValue, page};
 use crate::rows::{TableRow, json_keys};
 use crate::statement::{Statement, containing};
 use crate::users::{DAYS_IN_BIN, MAX_AT_ONCE};
-use crate::{Error, Page, PageRequest, Result, Total, Write, audit, provisioning};
+use crate::{Error, Page, PageRequest, Result, Total, Write, audit, group_push, provisioning};
 
 /// A group to create.
 #[derive(Debug, Clone)]
@@ -87,6 +87,7 @@ pub async fn update(
     if changed.rows_affected() == 0 {
         return Err(Error::Stale("group"));
     }
+    group_push::touch(tx, new.id).await?;
     let entry = author
         .entry("group.updated", Subject::new("group", new.id, &name))
         .changed(
@@ -267,6 +268,7 @@ async fn note_change(
         let row = TableRow::new("groups", row);
         let id: GroupId = row.parsed("id")?;
         provisioning::touch_all_of_group(tx, id).await?;
+        group_push::touch(tx, id).await?;
         let subject = Subject::new("group", id, row.text("name")?);
         audit::append(tx, &author.entry(action, subject), now);
         changed.push(id);

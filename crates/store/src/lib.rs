@@ -17,6 +17,7 @@ pub mod error;
 pub mod factors;
 pub mod following;
 pub mod group_policies;
+pub mod group_push;
 pub mod groups;
 pub mod imports;
 pub mod kept_values;

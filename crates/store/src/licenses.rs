@@ -6,8 +6,8 @@ use signpost_model::{ApplicationId, Author, GrantId, GroupId, Random, Timestamp}
 use sqlx::AnyConnection;
 
 use crate::provisioning::settings_changed;
-use crate::rows::{TableRow, json_keys, to_json};
-use crate::{Result, Write, following};
+use crate::rows::{TableRow, flag, json_keys, to_json};
+use crate::{Result, Write, following, group_push};
 
 /// A license that an application is to grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -15,6 +15,8 @@ pub struct NewGrant {
     pub sku_id: String,
     /// `None`: everyone who has the application.
     pub group_id: Option<GroupId>,
+    /// The tenant's group gives it: for a group that the application pushes.
+    pub by_group: bool,
     pub disabled_plans: Vec<String>,
 }
 
@@ -105,7 +107,7 @@ async fn look_at_fallbacks(tx: &mut Write, application: ApplicationId) -> Result
 /// What the application grants, in the operator's order.
 pub async fn list_grants(db: &mut AnyConnection, application: ApplicationId) -> Result<Vec<Grant>> {
     let rows = sqlx::query(
-        "select id, application_id, sku_id, group_id, disabled_plans from grants
+        "select id, application_id, sku_id, group_id, by_group, disabled_plans from grants
          where application_id = $1 order by position, id",
     )
     .bind(application.to_string())
@@ -124,6 +126,7 @@ pub async fn list_grants(db: &mut AnyConnection, application: ApplicationId) -> 
                 } else {
                     Some(columns.parsed("group_id")?)
                 },
+                by_group: columns.flag("by_group")?,
                 disabled_plans: columns.json("disabled_plans")?,
             })
         })
@@ -145,6 +148,7 @@ pub async fn set_grants(
         .map(|grant| NewGrant {
             sku_id: grant.sku_id,
             group_id: grant.group_id,
+            by_group: grant.by_group,
             disabled_plans: grant.disabled_plans,
         })
         .collect();
@@ -157,8 +161,9 @@ pub async fn set_grants(
         .await?;
     for (position, grant) in (0i64..).zip(grants) {
         sqlx::query(
-            "insert into grants (id, application_id, sku_id, group_id, disabled_plans, position)
-             values ($1, $2, $3, $4, $5, $6)
+            "insert into grants (id, application_id, sku_id, group_id, disabled_plans, position,
+               by_group)
+             values ($1, $2, $3, $4, $5, $6, $7)
              on conflict (application_id, sku_id, group_id) do nothing",
         )
         .bind(GrantId::mint(now, random).to_string())
@@ -167,9 +172,12 @@ pub async fn set_grants(
         .bind(grant.group_id.map(|id| id.to_string()).unwrap_or_default())
         .bind(to_json(&grant.disabled_plans)?)
         .bind(position)
+        .bind(flag(grant.by_group && grant.group_id.is_some()))
         .execute(&mut **tx)
         .await?;
     }
+    // Groups that give licenses, or gave some, are looked at again.
+    group_push::touch_quietly(tx, application).await?;
     let (before, after) = (json!({ "grants": before }), json!({ "grants": grants }));
     let action = "licenses.changed";
     settings_changed(tx, application, action, Some(before), Some(after), by, now).await
@@ -229,6 +237,7 @@ mod tests {
             let grants = ["b", "a"].map(|sku| NewGrant {
                 sku_id: sku.to_owned(),
                 group_id: None,
+                by_group: false,
                 disabled_plans: vec!["plan".to_owned()],
             });
             let id = application.id;

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 
 use crate::rows::{TableRow, json_keys};
 use crate::users::MAX_AT_ONCE;
-use crate::{Error, Result, Write, audit, groups, provisioning};
+use crate::{Error, Result, Write, audit, group_push, groups, provisioning};
 
 /// Adds users to a group; returns those who were not in it.
 pub async fn add(
@@ -95,6 +95,7 @@ async fn note_change(
         return Ok(());
     }
     provisioning::touch_users(tx, users).await?;
+    group_push::touch(tx, group).await?;
     let ids: Vec<_> = users.iter().map(ToString::to_string).collect();
     let entry = author
         .entry(action, Subject::new("group", group, name))

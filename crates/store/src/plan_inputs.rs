@@ -508,6 +508,7 @@ mod tests {
             let grant = NewGrant {
                 sku_id: "sku".to_owned(),
                 group_id: Some(group(1)),
+                by_group: false,
                 disabled_plans: Vec::new(),
             };
             let id = application.id;

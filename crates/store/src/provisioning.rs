@@ -19,7 +19,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::rows::{TableRow, json_keys, to_json};
 use crate::scope::IN_SCOPE_OF_ASSIGNMENT;
-use crate::{Error, Result, Write, applications, audit};
+use crate::{Error, Result, Write, applications, audit, group_push};
 
 /// Notes that these users changed, so that applications plan them again.
 pub(crate) async fn touch_users(tx: &mut Write, users: &[UserId]) -> Result<()> {
@@ -127,6 +127,7 @@ pub(crate) async fn forget_users(tx: &mut Write, users: &str) -> Result<()> {
         "delete from snapshots where user_id in (select key from json_each(json($1)))",
         "delete from restorations where user_id in (select key from json_each(json($1)))",
         "delete from drifts where user_id in (select key from json_each(json($1)))",
+        "delete from membership_drifts where user_id in (select key from json_each(json($1)))",
         "delete from assignments where principal_kind = 'user'
            and principal_id in (select key from json_each(json($1)))",
     ] {
@@ -147,7 +148,7 @@ pub(crate) async fn forget_groups(tx: &mut Write, groups: &[GroupId]) -> Result<
             .execute(&mut **tx)
             .await?;
     }
-    Ok(())
+    group_push::forget_groups(tx, &json_keys(groups)).await
 }
 
 /// Notes that the accounts of these users changed; users that the application does not follow

@@ -204,6 +204,9 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
              and r.scope <> 'tenant')
            and (exists (select 1 from provisioning p where p.application_id = a.id
                   and p.revision <> p.settled_revision and p.revision > p.quiet_revision)
+             or exists (select 1 from pushed_groups g where g.application_id = a.id
+                  and ((g.revision <> g.settled_revision and g.revision > g.quiet_revision)
+                    or (g.due_at is not null and g.due_at <= $1)))
              or exists (select 1 from provisioning p where p.application_id = a.id
                   and p.due_at is not null and p.due_at <= $1))
          order by a.id",

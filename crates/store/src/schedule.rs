@@ -212,7 +212,7 @@ pub async fn list_alerts(db: &mut AnyConnection) -> Result<Vec<Alert>> {
         "select a.id, a.name, a.paused_at, a.paused_by, coalesce(c.failures, 0) as failures,
            c.retry_at,
            case when c.failures >= $1 then (select r.failure from runs r
-             where r.application_id = a.id and r.state = 'failed'
+             where r.application_id = a.id and r.failure is not null
              order by r.id desc limit 1) end as failure
          from applications a left join connections c on c.application_id = a.id
          where a.deleted_at is null and (a.paused_at is not null or c.failures >= $1)

@@ -79,9 +79,6 @@ pub(crate) async fn take(
     .bind(sequences)
     .fetch_all(&mut *db)
     .await?;
-    if removals.is_empty() {
-        return Ok(());
-    }
     let mut users = BTreeMap::new();
     for row in &removals {
         let columns = TableRow::new("actions", row);
@@ -89,6 +86,19 @@ pub(crate) async fn take(
             columns.text("user_id")?,
             ObjectId::new(&columns.text("object_id")?),
         );
+    }
+    take_of(db, lease, users, now).await
+}
+
+/// Keeps these accounts of users as they are, once per run.
+pub(crate) async fn take_of(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    users: BTreeMap<String, ObjectId>,
+    now: Timestamp,
+) -> Result<()> {
+    if users.is_empty() {
+        return Ok(());
     }
     let accounts = json_keys(users.values());
     let rows = sqlx::query(

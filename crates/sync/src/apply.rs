@@ -25,6 +25,7 @@ use signpost_model::{Observation, Random, UserId};
 
 use crate::ledger::LedgerChange;
 pub use graph_tenant::GraphTenant;
+pub(crate) use graph_tenant::{judge, not_graphs, read_failure};
 
 /// The most changes one batch carries: Graph's own limit.
 pub const BATCH: usize = 20;

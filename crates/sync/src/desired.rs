@@ -15,6 +15,8 @@ pub type Licenses = BTreeMap<String, BTreeSet<String>>;
 pub struct DesiredAccount {
     pub values: Values,
     pub licenses: Licenses,
+    /// Products that groups of the tenant give, by way of their members.
+    pub inherited: Licenses,
     /// Whether sign-in is meant to be allowed.
     pub enabled: bool,
 }
@@ -30,17 +32,18 @@ impl DesiredAccount {
     ) -> Result<Self, RenderProblem> {
         Ok(Self {
             values: mapping.render(user, domain)?,
-            licenses: merge_grants(grants, groups),
+            licenses: merge_grants(grants, groups, false),
+            inherited: merge_grants(grants, groups, true),
             enabled: user.enabled,
         })
     }
 }
 
-/// The licenses that grants give to a member of these groups. Several grants of one product are
+/// The licenses that grants give to a member of these groups, directly or by a group of the tenant. Several grants of one product are
 /// one license: a service plan is on when any of them leaves it on.
-pub fn merge_grants(grants: &[Grant], groups: &[GroupId]) -> Licenses {
+pub fn merge_grants(grants: &[Grant], groups: &[GroupId], by_group: bool) -> Licenses {
     let mut licenses = Licenses::new();
-    for grant in grants {
+    for grant in grants.iter().filter(|grant| grant.by_group == by_group) {
         if grant.group_id.is_some_and(|group| !groups.contains(&group)) {
             continue;
         }
@@ -70,6 +73,7 @@ mod tests {
             application_id: ApplicationId::from_number(1),
             sku_id: "e3".to_owned(),
             group_id: group.map(GroupId::from_number),
+            by_group: false,
             disabled_plans: off.iter().map(|&plan| plan.to_owned()).collect(),
         }
     }
@@ -80,14 +84,16 @@ mod tests {
             grant(1, None, &["mail", "files"]),
             grant(2, Some(7), &["files", "chat"]),
         ];
-        let everyone = merge_grants(&grants, &[]);
+        let everyone = merge_grants(&grants, &[], false);
         assert_eq!(everyone["e3"].iter().collect::<Vec<_>>(), ["files", "mail"]);
-        let member = merge_grants(&grants, &[GroupId::from_number(7)]);
+        let member = merge_grants(&grants, &[GroupId::from_number(7)], false);
         assert_eq!(member["e3"].iter().collect::<Vec<_>>(), ["files"]);
     }
 
     #[test]
     fn a_grant_for_a_group_is_for_its_members_only() {
-        assert!(merge_grants(&[grant(1, Some(7), &[])], &[GroupId::from_number(8)]).is_empty());
+        assert!(
+            merge_grants(&[grant(1, Some(7), &[])], &[GroupId::from_number(8)], false).is_empty()
+        );
     }
 }

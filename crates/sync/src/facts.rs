@@ -1,7 +1,10 @@
 //! What a plan has to know about the tenant as a whole.
 
+use std::collections::BTreeSet;
+
 use signpost_model::connection::FoundDomain;
 use signpost_model::license::Product;
+use signpost_model::plan::ObjectId;
 use signpost_model::text::fold;
 
 /// The tenant and the application, as last read.
@@ -11,6 +14,9 @@ pub struct TenantFacts {
     pub domain: String,
     pub domains: Vec<FoundDomain>,
     pub products: Vec<Product>,
+    /// Licenses (group, product) that a group of the tenant gives now, and that this run takes from
+    /// it: who needs them otherwise gets them first.
+    pub withdrawn: BTreeSet<(ObjectId, String)>,
 }
 
 impl TenantFacts {

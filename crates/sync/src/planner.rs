@@ -158,8 +158,13 @@ impl<'a> Planner<'a> {
     /// The same, when earlier runs took something from so many accounts unasked: a limit that
     /// every small run passes alone would be none.
     pub fn finish_after(self, earlier: i64) -> PlanSummary {
+        self.finish_with(earlier, 0)
+    }
+
+    /// The same, when the run also takes memberships from so many other accounts.
+    pub fn finish_with(self, earlier: i64, also: i64) -> PlanSummary {
         let allowed = self.context.policy.limits.allowed(self.context.linked);
-        let removals = self.tally.removals;
+        let removals = self.tally.removals.saturating_add(also);
         let waits_for = if removals > 0 && removals.saturating_add(earlier) > allowed {
             Some(WaitsFor::Limit {
                 removals,

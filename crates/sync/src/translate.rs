@@ -5,12 +5,14 @@
 
 mod account;
 mod failure;
+mod group;
 mod write;
 
 pub use account::{merge, observation};
 pub use failure::{failure_of, is_fatal, run_failure};
-pub(crate) use write::is_patch;
+pub use group::{merge_group, tenant_group};
 pub use write::{Untranslatable, change};
+pub(crate) use write::{graph_id, is_patch, license};
 
 use signpost_graph as graph;
 use signpost_model::connection::FoundDomain;

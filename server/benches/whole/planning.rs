@@ -55,6 +55,7 @@ pub(crate) fn measure(scale: Scale) -> Section {
 
 fn decide(people: i64) -> Duration {
     let facts = TenantFacts {
+        withdrawn: std::collections::BTreeSet::new(),
         domain: DOMAIN.to_owned(),
         domains: vec![FoundDomain {
             name: DOMAIN.to_owned(),
@@ -80,6 +81,7 @@ fn decide(people: i64) -> Duration {
         application_id: ApplicationId::from_number(1),
         sku_id: E3.to_owned(),
         group_id: None,
+        by_group: false,
         disabled_plans: vec![],
     }];
     let (mapping, policy) = (Mapping::default(), Policy::default());

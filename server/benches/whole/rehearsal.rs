@@ -240,6 +240,7 @@ async fn connect(store: &Store, credentials: &Value) -> ApplicationId {
     let grant = NewGrant {
         sku_id: E3.to_owned(),
         group_id: None,
+        by_group: false,
         disabled_plans: vec![],
     };
     licenses::set_grants(&mut tx, &random, made.id, &[grant], &AUTHOR, now)

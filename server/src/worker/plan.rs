@@ -1,7 +1,7 @@
 //! Makes a plan: reads what the decisions need, hands users to the planner in chunks, stores what
 //! it says. Memory does not grow with the number of users.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use signpost_app::product_names::{plan_name, product_name};
 use signpost_model::license::Product;
@@ -9,6 +9,7 @@ use signpost_model::plan::{ActionKind, ObjectId, TargetAttribute};
 use signpost_model::run::{Run, RunFailure, RunMode, RunScope, Trigger, WaitsFor};
 use signpost_model::text::fold;
 use signpost_model::{Application, KnownAccount, PlanInput};
+use signpost_store::group_push::inputs;
 use signpost_store::plan_inputs::{self, InputScope};
 use signpost_store::runs::actions::{self, ActionState};
 use signpost_store::runs::lease::heartbeat;
@@ -22,7 +23,7 @@ use signpost_sync::observe::{read_domains, read_products, read_role_holders};
 use signpost_sync::planner::{Context, Planner};
 use signpost_sync::translate::{LicenseNames, run_failure};
 
-use super::{Interrupted, Worker, reads_everything};
+use super::{Interrupted, Worker, groups, reads_everything};
 
 /// Users planned between two writes.
 const CHUNK: u32 = 500;
@@ -60,22 +61,32 @@ pub(super) async fn make(
         let now = worker.now();
         first = plan_inputs::list_next(&mut db, application, scope, None, CHUNK, now).await?;
     }
-    if first.inputs.is_empty() {
+    let nobody = first.inputs.is_empty();
+    if nobody && !groups::is_due(worker, lease, run).await? {
         // Nothing to decide: not even the products have to be read.
         let hash = NOTHING_PLANNED;
         return Ok(runs::plan::finish(store, lease, hash, None, worker.now()).await?);
     }
-    let facts = facts(worker, lease, run, client).await?;
+    let mut facts = if nobody {
+        TenantFacts::default()
+    } else {
+        facts(worker, lease, run, client).await?
+    };
     let (policy, grants, mapping, linked, fallbacks) = {
         let mut db = store.read().await?;
         let overrides = policies::list_mappings(&mut db, application.id).await?;
         (
             policies::find_policy(&mut db, application.id).await?,
-            licenses::list_grants(&mut db, application.id).await?,
+            inputs::list_grants(&mut db, application.id).await?,
             compile(overrides)?,
             accounts::count_linked(&mut db, application.id).await?,
             following::find_fallbacks(&mut db, application.id).await?,
         )
+    };
+    facts.withdrawn = {
+        let mut db = store.read().await?;
+        let withdrawn = inputs::list_withdrawn(&mut db, application.id, &grants).await?;
+        withdrawn.into_iter().collect()
     };
     let now = worker.now();
     let mut planner = Planner::new(Context {
@@ -89,7 +100,7 @@ pub(super) async fn make(
     .with_waiting(waiting)
     .with_fallbacks(fallbacks);
     let (mut page, mut to_apply) = (first, false);
-    loop {
+    while !page.inputs.is_empty() {
         let planned = plan_chunk(worker, lease, &mut planner, page.inputs).await?;
         to_apply |= planned.iter().any(|user| {
             !user.plan.actions.is_empty() || user.plan.link.is_some() || !user.plan.owned.is_empty()
@@ -105,14 +116,19 @@ pub(super) async fn make(
         let mut db = store.read().await?;
         page = plan_inputs::list_next(&mut db, application, scope, Some(after), CHUNK, now).await?;
     }
-    let earlier = match planner.removals() {
+    let pushed = groups::plan(worker, lease, run, client, (&grants, &policy)).await?;
+    to_apply |= pushed.hash.is_some();
+    let earlier = match planner.removals() + pushed.losers {
         0 => 0,
         _ => {
             let mut db = store.read().await?;
             runs::removals::count_unasked(&mut db, run, now).await?
         }
     };
-    let summary = planner.finish_after(earlier);
+    let mut summary = planner.finish_with(earlier, pushed.losers);
+    if let Some(hash) = pushed.hash {
+        summary.hash = groups::joined(&summary.hash, &hash);
+    }
     let preview = (run.mode == RunMode::Preview && to_apply).then_some(WaitsFor::Preview);
     let waits_for = summary.waits_for.or(preview);
     Ok(runs::plan::finish(
@@ -170,6 +186,7 @@ async fn facts(
         known.clone()
     };
     Ok(TenantFacts {
+        withdrawn: BTreeSet::new(),
         domain: connection.settings.domain,
         domains,
         products,

@@ -17,6 +17,7 @@ mod commands;
 mod control;
 mod cross_site;
 mod federation;
+mod group_push;
 mod imports;
 mod lessons;
 mod mail;

@@ -195,7 +195,17 @@ impl Rehearsal {
     }
 
     pub(crate) async fn calls(&self) -> Value {
-        let url = format!("{}/_practice/calls", self.tenant);
+        self.practice("calls").await
+    }
+
+    /// Every exchange was as Microsoft describes it.
+    pub(crate) fn assert_clean(&self) {
+        self.conformance.assert_clean();
+    }
+
+    /// What the practice tenant says about itself.
+    pub(crate) async fn practice(&self, what: &str) -> Value {
+        let url = format!("{}/_practice/{what}", self.tenant);
         self.http
             .get(url)
             .send()
@@ -283,6 +293,7 @@ pub(crate) async fn grant(
         .map(|sku| NewGrant {
             sku_id: (*sku).to_owned(),
             group_id: None,
+            by_group: false,
             disabled_plans: vec![],
         })
         .collect();

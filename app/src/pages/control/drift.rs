@@ -6,8 +6,10 @@ use signpost_model::policy::{DriftPolicy, DriftRule};
 use signpost_model::provisioning::DriftChoice;
 use signpost_model::{ApplicationId, Role, UserId};
 use signpost_store::drifts::{self, DriftRow};
+use signpost_store::group_push::drifts as memberships;
 use signpost_store::{PageRequest, applications, connections, policies};
 
+use super::membership_drift::MembershipDrift;
 use crate::components::plural::count;
 use crate::components::{
     BulkBar, Button, Card, Choice, Column, DataTable, DiffList, Difference, EmptyState, Expander,
@@ -44,6 +46,9 @@ pub fn DriftPage() -> impl IntoView {
         let open = drifts::list(&mut read, id, None, &query.page()).await?;
         let all = PageRequest::first(IGNORED_SHOWN);
         let ignored = drifts::list(&mut read, id, Some(DriftChoice::Ignore), &all).await?;
+        let taken = memberships::list(&mut read, id, false, IGNORED_SHOWN.into()).await?;
+        let ignored_memberships =
+            memberships::list(&mut read, id, true, IGNORED_SHOWN.into()).await?;
         drop(read);
         let pages = query.pages(&urls::application_drift(id), &open);
         let summary = count(open.items.len() as u64, "value", "values");
@@ -88,6 +93,7 @@ pub fn DriftPage() -> impl IntoView {
                     </Card>
                 </Form>
                 {ignored}
+                <MembershipDrift application=id open=taken ignored=ignored_memberships may=may />
                 <RulesCard application=id version=version policy=policy may=may />
             </ApplicationPage>
         })
@@ -207,6 +213,9 @@ fn RulesCard(
             .into_any()
         })
         .collect_view();
+    let mut of_memberships = vec![Choice::new("", "As all others")];
+    of_memberships.extend(choices());
+    let chosen_memberships = policy.memberships.map_or("", |rule| rule.key());
     let open = !policy.attributes.is_empty();
     view! {
         <Form action="/api/control/drift-rules">
@@ -223,6 +232,13 @@ fn RulesCard(
                         label="Values that others change"
                         choices=choices().to_vec()
                         chosen=policy.rule.key()
+                        disabled=!may
+                    />
+                    <Select
+                        name="rule-memberships"
+                        label="Memberships in pushed groups that others take back"
+                        choices=of_memberships
+                        chosen=chosen_memberships
                         disabled=!may
                     />
                     <Expander summary="Rules of single attributes" open=open>
@@ -301,6 +317,7 @@ pub async fn set_drift_rules(#[server(default)] rule: String) -> Result<(), Port
                 FormErrors::summary("Choose what happens to values that others change.")
                     .refuse(back.clone())
             })?,
+            memberships: posted.first("rule-memberships").parse().ok(),
             ..DriftPolicy::default()
         };
         for attribute in TargetAttribute::ALL {

@@ -12,7 +12,7 @@ use signpost_model::{
     AccessType, Application, ApplicationId, KnownAccount, PlanInput, Policy, Timestamp, UserId,
 };
 use signpost_store::plan_inputs::{self, InputScope};
-use signpost_store::{Read, accounts, connections, following, licenses, policies};
+use signpost_store::{Read, accounts, connections, following, group_push, licenses, policies};
 use signpost_sync::facts::TenantFacts;
 use signpost_sync::mapping::Mapping;
 use signpost_sync::matching::Lookup;
@@ -64,6 +64,7 @@ impl Basis {
         Ok(Self {
             application,
             facts: TenantFacts {
+                withdrawn: std::collections::BTreeSet::new(),
                 domain,
                 domains,
                 products,
@@ -72,7 +73,7 @@ impl Basis {
             // A mapping that does not work is refused when it is saved.
             mapping: Mapping::compile(&overrides).unwrap_or_default(),
             overrides,
-            grants: licenses::list_grants(db, id).await?,
+            grants: group_push::inputs::list_grants(db, id).await?,
             linked: accounts::count_linked(db, id).await?,
             fallbacks: following::find_fallbacks(db, id).await?,
             waiting: following::count_waiting(db, id).await?,

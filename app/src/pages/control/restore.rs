@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use signpost_model::license::Product;
 use signpost_model::{ApplicationId, KnownAccount, Role, RunId, Timestamp, UserId};
+use signpost_store::group_push::{self, KnownMembership};
 use signpost_store::snapshots::{self, Snapshot};
 use signpost_store::wishes::{self, DAYS_IN_DELETED_ITEMS};
 use signpost_store::{Read, accounts, connections, licenses, runs, users};
@@ -39,6 +40,8 @@ struct Shown {
     snapshots: Vec<Snapshot>,
     account: Option<KnownAccount>,
     products: Vec<Product>,
+    /// The tenant’s groups, and whether the account is in them.
+    memberships: Vec<KnownMembership>,
     /// Until when nothing is taken from the account.
     held: Option<Timestamp>,
 }
@@ -76,7 +79,12 @@ async fn load(
 ) -> Result<Shown, PortalError> {
     let person = users::find(db, user).await?.ok_or(PortalError::NotFound)?;
     let account = accounts::find_linked(db, id, user).await?;
+    let memberships = match &account {
+        Some(known) => group_push::list_memberships(db, id, &known.observation.object_id).await?,
+        None => Vec::new(),
+    };
     Ok(Shown {
+        memberships,
         application: id,
         user,
         name: person.profile.display_name,
@@ -148,7 +156,12 @@ fn Body(shown: Shown) -> impl IntoView {
         .into_iter()
         .enumerate()
         .map(|(at, snapshot)| {
-            let changes = changes(&snapshot, current.as_ref(), &shown.products);
+            let changes = changes(
+                &snapshot,
+                current.as_ref(),
+                &shown.products,
+                &shown.memberships,
+            );
             view! { <SnapshotRow snapshot=snapshot changes=changes first=at == 0 /> }
         })
         .collect_view();
@@ -241,6 +254,7 @@ fn changes(
     snapshot: &Snapshot,
     now: Option<&signpost_model::Observation>,
     products: &[Product],
+    memberships: &[KnownMembership],
 ) -> Vec<Difference> {
     let before = &snapshot.observation;
     let mut changes = Vec::new();
@@ -283,7 +297,14 @@ fn changes(
         .iter()
         .filter(|line| line.kind == signpost_model::provisioning::OwnedKind::Membership);
     for group in groups {
-        gain("Group", group.key.clone());
+        match memberships
+            .iter()
+            .find(|known| known.group.as_str() == group.key)
+        {
+            Some(known) if known.is_member => {}
+            Some(known) => gain("Group", known.name.clone()),
+            None => gain("Group", group.key.clone()),
+        }
     }
     changes
 }

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use signpost_model::plan::{Blocker, LinkMethod, TargetAttribute, UserPlan};
 use signpost_model::provisioning::{Decision, LastOutcome};
 use signpost_model::{ProvisioningState, Timestamp};
+use signpost_store::group_push::{self, Membership};
 use signpost_store::runs::actions::{self, StoredAction};
 use signpost_store::user_applications::{self, AssignedBy};
 use signpost_store::{connections, users};
@@ -47,6 +48,7 @@ pub fn WhyPage() -> impl IntoView {
             .ok_or(PortalError::NotFound)?;
         let explained = basis.explain(&mut read, &[user]).await?.pop();
         let assigned = user_applications::assigned_by(&mut read, id, user).await?;
+        let memberships = group_push::list_of_user(&mut read, id, user).await?;
         let calls = actions::list_of_user(&mut read, id, user, LAST_CALLS).await?;
         drop(read);
         let name = person.profile.display_name.clone();
@@ -60,7 +62,15 @@ pub fn WhyPage() -> impl IntoView {
         };
         let steps = match explained {
             Some(explained) => {
-                view! { <Steps basis=basis explained=explained assigned=assigned /> }.into_any()
+                view! {
+                    <Steps
+                        basis=basis
+                        explained=explained
+                        assigned=assigned
+                        memberships=memberships
+                    />
+                }
+                .into_any()
             }
             None => view! {
                 <EmptyState
@@ -117,13 +127,19 @@ impl Step {
 }
 
 #[component]
-fn Steps(basis: Basis, explained: Explained, assigned: Vec<AssignedBy>) -> impl IntoView {
+fn Steps(
+    basis: Basis,
+    explained: Explained,
+    assigned: Vec<AssignedBy>,
+    memberships: Vec<Membership>,
+) -> impl IntoView {
     let steps = [
         source(&explained),
         assignment(&basis, &explained, &assigned),
         matched(&explained),
         mapped(&basis, &explained),
         licensed(&basis, &explained),
+        grouped(&memberships),
         blocked(&explained),
         next(&explained),
         last(&explained),
@@ -379,6 +395,40 @@ fn licensed(basis: &Basis, explained: &Explained) -> Step {
         };
         step.more.push(format!("{name}: {state}"));
     }
+    step
+}
+
+/// Memberships in pushed groups, here and in the tenant.
+fn grouped(memberships: &[Membership]) -> Step {
+    let is_fine = memberships
+        .iter()
+        .all(|one| one.in_group == one.observed || (one.observed && !one.owned));
+    let detail = match i64::try_from(memberships.len()).unwrap_or(0) {
+        0 => "In no group that the application pushes.".to_owned(),
+        number => signpost_model::text::count(number, "pushed group.", "pushed groups."),
+    };
+    let mut step = Step::new(is_fine, "Groups", detail);
+    step.more = memberships
+        .iter()
+        .map(|one| {
+            let words = match (one.in_group, one.observed, one.owned) {
+                (true, true, true) => "a member here, and put into the tenant’s group by Signpost",
+                (true, true, false) => {
+                    "a member here, and was in the tenant’s group already: not Signpost’s to take"
+                }
+                (true, false, true) => {
+                    "a member here, and taken out of the tenant’s group by others"
+                }
+                (true, false, false) => "a member here, and not in the tenant’s group yet",
+                (false, true, true) => "no member here any more: the next plan takes it back",
+                (false, true, false) => {
+                    "no member here; somebody else put them into the tenant’s group"
+                }
+                (false, false, _) => "no member on either side",
+            };
+            format!("{}: {words} ({})", one.name, one.state.label())
+        })
+        .collect();
     step
 }
 

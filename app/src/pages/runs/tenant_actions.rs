@@ -5,6 +5,7 @@ use signpost_model::{RunId, TenantAction};
 use signpost_store::runs::tenant_actions::StoredTenantAction;
 
 use super::actions::Answered;
+use super::group_actions;
 use crate::components::plural::{count, digits};
 use crate::components::{
     Badge, Card, Column, DataTable, DiffList, Difference, Icon, Narrow, Pager, Pages, Tone,
@@ -97,6 +98,7 @@ fn Row(action: StoredTenantAction) -> impl IntoView {
 const fn look_of(action: &TenantAction) -> (Icon, Tone) {
     match action {
         TenantAction::SetSecurityDefaults { .. } => (Icon::Lock, Tone::Warn),
+        TenantAction::Group { change, .. } => group_actions::look_of(change),
     }
 }
 
@@ -111,5 +113,6 @@ pub(super) fn differences(action: &TenantAction) -> Vec<Difference> {
                 words(*after),
             )]
         }
+        TenantAction::Group { change, .. } => group_actions::differences(change),
     }
 }

@@ -212,6 +212,17 @@ async fn create_memberships(
     .bind(now.as_millis())
     .execute(&mut **tx)
     .await?;
+    sqlx::query(
+        "update pushed_groups set revision = revision + 1
+         where group_id in (select g.id from import_memberships im
+           join groups g on g.name_folded = im.name_folded and g.deleted_at is null
+           where im.import_id = $1 and im.line > $2 and im.line <= $3)",
+    )
+    .bind(import.to_string())
+    .bind(lines.after)
+    .bind(lines.to)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use signpost_model::{Author, Random, RunId, Timestamp, UserId};
 
 use super::{NewRun, Queued, lock, plan, queue, subject};
 use crate::rows::TableRow;
-use crate::{Error, Result, Write, audit, provisioning, wishes};
+use crate::{Error, Result, Write, audit, group_push, provisioning, wishes};
 
 /// What came of the wish to apply a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,8 @@ pub(crate) async fn is_stale(tx: &mut Write, run: &Run) -> Result<bool> {
     .fetch_one(&mut **tx)
     .await?;
     let columns = TableRow::new("runs", &row);
-    Ok(columns.flag("settings")? || columns.number("users")? > 0)
+    let stale = columns.flag("settings")? || columns.number("users")? > 0;
+    Ok(stale || group_push::plan::count_stale(tx, run.id).await? > 0)
 }
 
 /// Discards a plan that waits. Its users are left as they are until something happens to them or
@@ -165,7 +166,8 @@ pub async fn retry(
         };
         return queue(tx, random, &new, by, now).await.map(Some);
     }
-    if users.is_empty() {
+    let groups = group_push::plan::look_again(tx, id, true).await?;
+    if users.is_empty() && groups == 0 {
         return Ok(None);
     }
     provisioning::look_again(tx, run.application_id, &users, now).await?;
@@ -242,5 +244,6 @@ pub(crate) async fn look_again_at_planned(tx: &mut Write, run: &Run) -> Result<(
         .map(|row| TableRow::new("plan_users", row).parsed("user_id"))
         .collect::<Result<Vec<UserId>>>()?;
     provisioning::bump_quietly(tx, run.application_id, &users).await?;
+    group_push::plan::look_again(tx, run.id, false).await?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 use super::lease::{self, RunLease};
 use super::{COLUMNS, run};
 use crate::provisioning::{Settled, settle};
-use crate::rows::to_json;
-use crate::{Result, Store, Write, drifts, statistics};
+use crate::rows::{json_keys, to_json};
+use crate::{Result, Store, Write, drifts, group_push, statistics};
 
 /// A plan with so many actions changes the look of its tables.
 const MANY_ACTIONS: i64 = 1_000;
@@ -63,6 +63,7 @@ pub(crate) async fn begin(tx: &mut Write, run: &Run) -> Result<()> {
         "delete from actions where run_id = $1",
         "delete from plan_users where run_id = $1",
         "delete from tenant_actions where run_id = $1",
+        "delete from plan_groups where run_id = $1",
         "update runs set state = 'planning', users = 0, in_sync = 0, blocked = 0, actions = 0,
            removals = 0, applied = 0, failed = 0, skipped = 0, plan_hash = null, waits_for = null,
            approved_by = null, approved_at = null, planned_at = null,
@@ -126,6 +127,15 @@ pub async fn write(
         now,
     )
     .await?;
+    let is_sync: i64 =
+        sqlx::query_scalar("select count(*) from runs where id = $1 and mode = 'sync'")
+            .bind(lease.run_id.to_string())
+            .fetch_one(&mut *tx)
+            .await?;
+    if is_sync > 0 {
+        let keys = json_keys(users.iter().map(|user| user.plan.user_id));
+        group_push::touch_of_users(&mut tx, lease.application_id, &keys).await?;
+    }
     let plans: Vec<_> = users.iter().map(|user| &user.plan).collect();
     drifts::note(&mut tx, lease.application_id, &plans, now).await?;
     tx.commit().await
@@ -291,7 +301,7 @@ pub(crate) async fn hold_back(tx: &mut Write, run: RunId) -> Result<()> {
     .bind(run.to_string())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    group_push::plan::hold_back(tx, run).await
 }
 
 /// A plan over everyone replaces the older ones that still wait.
@@ -320,6 +330,7 @@ pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Res
     let mut tx = store.write().await?;
     lease::hold(&mut tx, lease, now).await?;
     wake(&mut tx, lease).await?;
+    group_push::wake(&mut tx, lease.run_id).await?;
     record_links(&mut tx, lease, now).await?;
     leave_unlinked(&mut tx, lease, now).await?;
     let (application, run) = (lease.application_id.to_string(), lease.run_id.to_string());

@@ -15,14 +15,22 @@ pub async fn count_unasked(db: &mut AnyConnection, run: &Run, now: Timestamp) ->
         return Ok(0);
     }
     let replaces = run.scope == RunScope::Everyone;
+    // A membership that is taken is one account, whoever else loses something.
     Ok(sqlx::query_scalar(
-        "select count(distinct t.user_id) from runs r join actions t on t.run_id = r.id
+        "select (select count(distinct t.user_id) from runs r join actions t on t.run_id = r.id
          where r.application_id = $1 and r.id <> $2 and r.mode = 'sync' and r.only_user = ''
            and r.approved_at is null and t.removal = 1
            and ((r.state = 'awaiting_approval' and $3 = 0)
              or (t.state = 'applied' and t.changed_at > $4
                and t.changed_at > coalesce((select max(o.approved_at) from runs o
-                 where o.application_id = $1), 0)))",
+                 where o.application_id = $1), 0))))
+         + (select count(*) from runs r join tenant_actions t on t.run_id = r.id
+         where r.application_id = $1 and r.id <> $2 and r.mode = 'sync' and r.only_user = ''
+           and r.approved_at is null and t.kind = 'remove_member'
+           and ((r.state = 'awaiting_approval' and $3 = 0)
+             or (t.state = 'applied' and t.changed_at > $4
+               and t.changed_at > coalesce((select max(o.approved_at) from runs o
+                 where o.application_id = $1), 0))))",
     )
     .bind(run.application_id.to_string())
     .bind(run.id.to_string())

@@ -83,14 +83,22 @@ pub async fn write(
     tx.commit().await
 }
 
-/// The next changes after a place that have no outcome yet, in order.
+/// The next changes after a place that have no outcome yet, in order; those to groups are another
+/// matter: see [`crate::group_push::outcomes`].
 pub async fn list_open(
     db: &mut AnyConnection,
     run: RunId,
     after: i64,
     limit: i64,
 ) -> Result<Vec<StoredTenantAction>> {
-    select(db, "and state in ('planned', 'sent')", run, after, limit).await
+    select(
+        db,
+        "and state in ('planned', 'sent') and subject_kind <> 'group'",
+        run,
+        after,
+        limit,
+    )
+    .await
 }
 
 /// The next changes after a place, in order.

@@ -126,7 +126,7 @@ pub(crate) fn read_failure(error: &Error) -> ReadFailure {
     }
 }
 
-fn not_graphs(problem: &str) -> Answer {
+pub(crate) fn not_graphs(problem: &str) -> Answer {
     Answer::Refused {
         why: Why::Final,
         failure: ActionFailure {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use signpost_model::Observation;
 use signpost_model::license::Product;
 use signpost_model::plan::{Action, Blocker, PlannedAction, PlannedLicense, Reason};
+use signpost_model::{Observation, ObservedLicense};
 
 use super::seats::Seats;
 use crate::desired::{Licenses, known_plans};
@@ -49,19 +49,42 @@ impl Holder<'_> {
         self.seen
             .is_some_and(|seen| seen.licenses.iter().any(|held| held.sku_id == sku_id))
     }
+
+    /// Whether a group of the tenant gives the product.
+    fn inherits(&self, sku_id: &str) -> bool {
+        let is_it = |held: &ObservedLicense| held.sku_id == sku_id && held.from_group.is_some();
+        self.seen
+            .is_some_and(|seen| seen.licenses.iter().any(is_it))
+    }
+
+    /// Whether all that gives the product is a group from which this run takes it.
+    fn loses(&self, sku_id: &str, facts: &TenantFacts) -> bool {
+        let is_lost = |held: &ObservedLicense| {
+            let from = held.from_group.clone();
+            from.is_some_and(|group| facts.withdrawn.contains(&(group, sku_id.to_owned())))
+        };
+        self.seen.is_some_and(|seen| {
+            let mut held = seen.licenses.iter().filter(|held| held.sku_id == sku_id);
+            held.all(is_lost)
+        })
+    }
 }
 
 /// Gives what is granted and takes back what Signpost gave and nobody grants any more. A license
 /// that is of others, or comes from a group of the tenant, is never touched.
+///
+/// What a pushed group is to give (`inherited`) is never given directly: here its seats are
+/// reserved, and what Microsoft would object to is foreseen. What Signpost once gave directly goes
+/// only when the group's license has come.
 pub(super) fn plan(
-    desired: &Licenses,
+    (desired, inherited): (&Licenses, &Licenses),
     holder: &Holder<'_>,
     facts: &TenantFacts,
     seats: &mut Seats,
 ) -> LicenseStep {
     let mut step = LicenseStep::default();
     let desired = &with_fallbacks(desired, holder, seats);
-    let given_up = given_up(desired, holder, facts);
+    let given_up = given_up((desired, inherited), holder, facts);
     let mut others = kept_licenses(holder, facts, &given_up);
     let mut add = Vec::new();
     for (sku_id, disabled) in desired {
@@ -74,6 +97,8 @@ pub(super) fn plan(
             Some(held) if held == disabled => continue,
             Some(_) if !holder.ledger.licenses.contains_key(sku_id) => continue,
             Some(_) => true,
+            // The seat stays the same one when the group's license goes afterwards.
+            None if holder.holds(sku_id) && holder.loses(sku_id, facts) => true,
             None if holder.holds(sku_id) => continue,
             None => false,
         };
@@ -96,6 +121,32 @@ pub(super) fn plan(
         }
         others.extend(planned);
         add.push(license);
+    }
+    for (sku_id, disabled) in inherited {
+        if desired.contains_key(sku_id) || holder.holds(sku_id) {
+            continue;
+        }
+        let Some(product) = facts.product(sku_id) else {
+            continue;
+        };
+        let license = PlannedLicense {
+            sku_id: sku_id.clone(),
+            name: product.name.clone(),
+            disabled_plans: known_plans(disabled, product),
+        };
+        let planned = enabled_plans(product, &license.disabled_plans);
+        // Microsoft takes the tenant's country for whoever has none.
+        let located = Holder {
+            has_usage_location: true,
+            ..*holder
+        };
+        let waits_for = objection_to(&license, Some(&planned), &others, &located)
+            .or_else(|| no_seat(&license, false, holder, seats));
+        match waits_for {
+            Some(blocker) => step.blockers.push(blocker),
+            None => seats.take(sku_id),
+        }
+        others.push(planned);
     }
     // A swap gives the old license up only together with the new one: nobody is left without.
     let remove = if step.blockers.is_empty() {
@@ -146,13 +197,20 @@ fn action(add: Vec<PlannedLicense>, remove: Vec<PlannedLicense>) -> Option<Plann
 }
 
 /// Licenses that Signpost gave, that are still there, and that nobody grants any more.
-fn given_up(desired: &Licenses, holder: &Holder<'_>, facts: &TenantFacts) -> Vec<PlannedLicense> {
+fn given_up(
+    (desired, inherited): (&Licenses, &Licenses),
+    holder: &Holder<'_>,
+    facts: &TenantFacts,
+) -> Vec<PlannedLicense> {
     if holder.is_held {
         return Vec::new();
     }
     owned(holder, facts)
         .into_iter()
         .filter(|license| !desired.contains_key(&license.sku_id))
+        .filter(|license| {
+            !inherited.contains_key(&license.sku_id) || holder.inherits(&license.sku_id)
+        })
         .collect()
 }
 

@@ -68,7 +68,8 @@ pub(super) fn plan(
         is_held: true,
         waits_for: &[],
     };
-    let step = licenses::plan(&wanted(wish), &holder, facts, &mut planner.seats);
+    let wanted = (&wanted(wish), &Licenses::new());
+    let step = licenses::plan(wanted, &holder, facts, &mut planner.seats);
     let mut added = step.actions;
     for planned in &mut added {
         planned.reason = Reason::Restored;

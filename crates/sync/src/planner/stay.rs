@@ -310,7 +310,8 @@ fn add_licenses(
         return;
     }
     let facts = planner.context.facts;
-    let step = licenses::plan(&desired.licenses, holder, facts, &mut planner.seats);
+    let wanted = (&desired.licenses, &desired.inherited);
+    let step = licenses::plan(wanted, holder, facts, &mut planner.seats);
     plan.actions.extend(step.actions);
     plan.blockers.extend(step.blockers);
 }

@@ -6,7 +6,7 @@ use signpost_graph::{Client, Write};
 use signpost_model::TenantAction;
 
 use super::{Answer, ReadFailure, Standing, TenantSettings};
-use crate::apply::graph_tenant::{judge, read_failure};
+use crate::apply::graph_tenant::{judge, not_graphs, read_failure};
 
 /// A tenant reached through a Graph client.
 pub struct GraphSettings {
@@ -32,6 +32,8 @@ impl GraphSettings {
                 let found = found.map_err(|error| read_failure(&error))?;
                 Ok(between(&found.is_enabled, before, after))
             }
+            // Carried out by the apply of groups.
+            TenantAction::Group { .. } => Ok(Standing::Other),
         }
     }
 }
@@ -61,16 +63,21 @@ impl TenantSettings for GraphSettings {
     async fn write(&self, actions: Vec<(usize, TenantAction)>) -> Vec<(usize, Answer)> {
         let mut answers = Vec::with_capacity(actions.len());
         for (key, action) in actions {
-            answers.push((key, judge(self.client.write(write_of(action)).await)));
+            let answer = match write_of(&action) {
+                Some(write) => judge(self.client.write(write).await),
+                None => not_graphs("this change is made elsewhere"),
+            };
+            answers.push((key, answer));
         }
         answers
     }
 }
 
-fn write_of(action: TenantAction) -> Write {
+fn write_of(action: &TenantAction) -> Option<Write> {
     match action {
         TenantAction::SetSecurityDefaults { after, .. } => {
-            Write::SetSecurityDefaults { enabled: after }
+            Some(Write::SetSecurityDefaults { enabled: *after })
         }
+        TenantAction::Group { .. } => None,
     }
 }

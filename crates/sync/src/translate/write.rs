@@ -33,7 +33,7 @@ pub fn change(
     manager: Option<&ObjectId>,
     random: &dyn Random,
 ) -> Result<Write, Untranslatable> {
-    let target = || account.ok_or(Untranslatable("account")).and_then(id);
+    let target = || account.ok_or(Untranslatable("account")).and_then(graph_id);
     let [action] = actions else {
         return patch(target()?, actions);
     };
@@ -60,19 +60,21 @@ pub fn change(
         Action::AddToGroup {
             group_object_id, ..
         } => Write::AddGroupMembers {
-            group: id(group_object_id)?,
+            group: graph_id(group_object_id)?,
             members: vec![target()?],
         },
         Action::RemoveFromGroup {
             group_object_id, ..
         } => Write::RemoveGroupMember {
-            group: id(group_object_id)?,
+            group: graph_id(group_object_id)?,
             member: target()?,
         },
         Action::SetManager { after: None, .. } => Write::ClearManager { id: target()? },
         Action::SetManager { .. } => Write::SetManager {
             id: target()?,
-            manager: manager.ok_or(Untranslatable("manager")).and_then(id)?,
+            manager: manager
+                .ok_or(Untranslatable("manager"))
+                .and_then(graph_id)?,
         },
         Action::RevokeSessions => Write::RevokeSessions { id: target()? },
         Action::Delete => Write::DeleteUser { id: target()? },
@@ -194,7 +196,7 @@ fn set(profile: &mut Profile, attribute: TargetAttribute, change: graph::Change<
     *slot = change;
 }
 
-pub(crate) fn id(id: &ObjectId) -> Result<graph::ObjectId, Untranslatable> {
+pub(crate) fn graph_id(id: &ObjectId) -> Result<graph::ObjectId, Untranslatable> {
     id.as_str().parse().map_err(|_| Untranslatable("object id"))
 }
 
@@ -205,7 +207,7 @@ fn sku(license: &PlannedLicense) -> Result<graph::SkuId, Untranslatable> {
         .map_err(|_| Untranslatable("product id"))
 }
 
-fn license(license: &PlannedLicense) -> Result<LicenseGrant, Untranslatable> {
+pub(crate) fn license(license: &PlannedLicense) -> Result<LicenseGrant, Untranslatable> {
     let plan = |id: &String| id.parse().map_err(|_| Untranslatable("service plan id"));
     Ok(LicenseGrant {
         sku_id: sku(license)?,

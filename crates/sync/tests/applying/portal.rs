@@ -125,6 +125,7 @@ impl Portal {
                 application_id: ApplicationId::from_number(1),
                 sku_id: E3.to_owned(),
                 group_id: None,
+                by_group: false,
                 disabled_plans: Vec::new(),
             }],
             ..Records::default()
@@ -173,6 +174,7 @@ impl Portal {
     pub(crate) async fn plan(&self) -> Plan {
         self.observe().await;
         let facts = TenantFacts {
+            withdrawn: std::collections::BTreeSet::new(),
             domain: DOMAIN.to_owned(),
             domains: observe::read_domains(&self.client).await.unwrap(),
             products: observe::read_products(&self.client, &NoNames)

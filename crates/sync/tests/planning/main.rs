@@ -6,5 +6,6 @@
 
 mod control;
 mod decisions;
+mod groups;
 mod laws;
 mod support;

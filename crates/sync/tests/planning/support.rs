@@ -114,6 +114,7 @@ pub(crate) fn grant(number: u128, sku_id: &str, group: Option<GroupId>, off: &[&
         application_id: ApplicationId::from_number(1),
         sku_id: sku_id.to_owned(),
         group_id: group,
+        by_group: false,
         disabled_plans: off.iter().map(|&plan| plan.to_owned()).collect(),
     }
 }
@@ -137,6 +138,7 @@ impl World {
             administrators: Vec::new(),
             ledgers: BTreeMap::new(),
             facts: TenantFacts {
+                withdrawn: std::collections::BTreeSet::new(),
                 domain: "contoso.com".to_owned(),
                 domains: vec![
                     domain("contoso.com", false),

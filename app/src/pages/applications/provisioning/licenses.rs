@@ -10,7 +10,7 @@ use signpost_model::{ApplicationId, GroupId, Role};
 use signpost_store::assignments::AssignedGroup;
 use signpost_store::licenses::NewGrant;
 use signpost_store::runs::actions;
-use signpost_store::{Read, connections, groups, licenses, runs};
+use signpost_store::{Read, connections, group_push, groups, licenses, runs};
 
 use super::Fields;
 use crate::components::field::FieldIds;
@@ -83,6 +83,10 @@ pub async fn planned_seats(
 
 fn who_field(sku: &str) -> String {
     format!("who:{sku}")
+}
+
+fn by_field(sku: &str) -> String {
+    format!("by:{sku}")
 }
 
 fn plan_field(sku: &str) -> String {
@@ -181,6 +185,8 @@ struct ProductRow {
     granted: bool,
     /// Names in the fields; empty for everyone.
     who: Vec<String>,
+    /// The pushed groups give it to their members.
+    by_group: bool,
     disabled: BTreeSet<String>,
     error: Option<String>,
 }
@@ -222,6 +228,11 @@ impl ProductRow {
             ticked: form.includes("grant", sku, granted),
             granted,
             who,
+            by_group: if typed {
+                form.typed(&by_field(sku)).is_some()
+            } else {
+                own.iter().any(|grant| grant.by_group)
+            },
             disabled,
             error: form.error(&field),
         }
@@ -237,7 +248,8 @@ impl ProductRow {
         let on = switchable(product)
             .filter(|id| !self.disabled.contains(*id))
             .count();
-        format!("Who gets it: {who}. {on} of {all} services on")
+        let how = if self.by_group { ", by the group" } else { "" };
+        format!("Who gets it: {who}{how}. {on} of {all} services on")
     }
 }
 
@@ -368,6 +380,12 @@ fn Details(product: Product, row: ProductRow) -> impl IntoView {
                         Some("Name groups of this directory; leave it empty for everyone who has the application.".to_owned()),
                     )}
             </div>
+            <CheckBox
+                name=by_field(&sku)
+                label=format!("Give {} by group", product.name)
+                checked=row.by_group
+                hint="The pushed group gives it to its members: one change for all of them. Push the groups first.".to_owned()
+            />
             <fieldset class="stack stack--tight">
                 <legend class="strong">"Services"</legend>
                 <div class="plan-boxes">{plans}</div>
@@ -414,6 +432,7 @@ pub async fn read_grants(
             grants.extend(own.iter().map(|grant| NewGrant {
                 sku_id: grant.sku_id.clone(),
                 group_id: grant.group_id,
+                by_group: grant.by_group,
                 disabled_plans: grant.disabled_plans.clone(),
             }));
             continue;
@@ -452,16 +471,52 @@ pub async fn read_grants(
                 ),
             }
         }
+        let by_group = posted.has(&by_field(&product.sku_id));
+        if by_group {
+            check_pushed(db, posted, (&who, product), &receivers, errors).await?;
+        }
         if receivers.is_empty() {
             receivers.insert(None);
         }
         grants.extend(receivers.into_iter().map(|group_id| NewGrant {
             sku_id: product.sku_id.clone(),
             group_id,
+            by_group: by_group && group_id.is_some(),
             disabled_plans: disabled.clone(),
         }));
     }
     Ok(Some(grants))
+}
+
+/// A license is given by groups only where every group of it is pushed.
+async fn check_pushed(
+    db: &mut Read,
+    posted: &Posted,
+    (field, product): (&str, &Product),
+    receivers: &BTreeSet<Option<GroupId>>,
+    errors: &mut FormErrors,
+) -> Result<(), PortalError> {
+    let id = super::super::id_of_form(posted)?;
+    let pushed = group_push::inputs::list_giving(db, id).await?;
+    let is_pushed = |id: &GroupId| pushed.iter().any(|(group, _)| group == id);
+    if receivers.is_empty() {
+        errors.add(
+            field,
+            format!("{}: name the groups that give it", product.name),
+        );
+    }
+    for group in receivers.iter().flatten().filter(|id| !is_pushed(id)) {
+        let name = groups::find(db, *group).await?.map(|group| group.name);
+        errors.add(
+            field,
+            format!(
+                "{}: {} is not pushed. Push it on the Groups page first",
+                product.name,
+                name.unwrap_or_default()
+            ),
+        );
+    }
+    Ok(())
 }
 
 /// Reads the tenant anew, with the stored connection.

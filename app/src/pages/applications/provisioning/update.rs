@@ -287,6 +287,7 @@ impl PostedForm {
                 .map(|grant| NewGrant {
                     sku_id: grant.sku_id.clone(),
                     group_id: grant.group_id,
+                    by_group: grant.by_group,
                     disabled_plans: grant.disabled_plans.clone(),
                 })
                 .collect();
