@@ -19,7 +19,7 @@ const noPages = [
   /^\/federation\//,
   /\/events$/,
   /\.(csv|json|xml|ps1)$/,
-  /\/\{script\}$/,
+  /\/\{(script|file)\}$/,
 ];
 
 /** The entries of `app::access`, in the tables beside the pages. The server refuses what has no entry there. */
@@ -42,7 +42,7 @@ export async function findIds(operator: Operator): Promise<Ids> {
   const { page } = operator;
   const here = () => new URL(page.url()).pathname.split("/").at(-1) ?? "";
   const main = page.getByRole("main");
-  const ids: Ids = {};
+  const ids: Ids = { "{check}": "security_defaults" };
   await operator.openApplication();
   ids["/applications/{id}"] = new URL(page.url()).pathname.split("/")[2];
   await operator.openUser("Ada Kaya");

@@ -44,6 +44,7 @@ pub const TABLES: &[&[Route]] = &[
     pages::account::ROUTES,
     pages::settings::ROUTES,
     pages::audit_log::ROUTES,
+    pages::readiness::ROUTES,
     pages::runs::ROUTES,
     pages::setup::ROUTES,
     pages::sign_in::ROUTES,

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use signpost_federation::Certificate;
 use signpost_graph::{self as graph, ErrorKind, TokenErrorKind};
 use signpost_model::connection::{
     ConnectionProblem, ConnectionProblemKind, ConnectionSettings, Findings, FoundDomain,
 };
 use signpost_model::license::Product;
-use signpost_model::{ConnectionState, Secret, Timestamp};
+use signpost_model::{ConnectionState, Timestamp};
 
-use crate::connector::{Connector, ConnectorProblem};
+use crate::connector::{Connector, ConnectorProblem, Credential};
 use crate::permissions::Judgement;
 use crate::product_names::product_of;
 
@@ -29,16 +30,20 @@ const LONGEST: Duration = Duration::from_secs(25);
 pub async fn check(
     connector: &Connector,
     settings: &ConnectionSettings,
-    secret: &Secret,
+    credential: &Credential,
 ) -> Result<Checked, ConnectorProblem> {
-    let client = connector.for_page(settings, secret)?;
-    let work = look(&client, settings, secret);
+    let client = connector.for_page(settings, credential)?;
+    let work = look(&client, settings, credential);
     Ok(tokio::time::timeout(LONGEST, work)
         .await
         .unwrap_or_else(|_| Checked::failed(problem(ConnectionProblemKind::Unreachable))))
 }
 
-async fn look(client: &graph::Client, settings: &ConnectionSettings, secret: &Secret) -> Checked {
+async fn look(
+    client: &graph::Client,
+    settings: &ConnectionSettings,
+    credential: &Credential,
+) -> Checked {
     let granted = match client.granted_roles().await {
         Ok(granted) => granted,
         Err(error) => return Checked::failed(problem_of(&error)),
@@ -50,7 +55,7 @@ async fn look(client: &graph::Client, settings: &ConnectionSettings, secret: &Se
         client.organization(),
         client.domains(),
         client.subscribed_skus(),
-        secret_end(client, settings, secret),
+        credential_end(client, settings, credential),
     );
     let failures = [
         organization.as_ref().err(),
@@ -94,12 +99,21 @@ async fn look(client: &graph::Client, settings: &ConnectionSettings, secret: &Se
     }
 }
 
-/// When the secret in use ends. Not knowing it is no failure: the permission is optional.
-async fn secret_end(
+/// When the secret or certificate in use ends. Not knowing it is no failure: the permission is
+/// optional.
+async fn credential_end(
     client: &graph::Client,
     settings: &ConnectionSettings,
-    secret: &Secret,
+    credential: &Credential,
 ) -> Option<Timestamp> {
+    let secret = match credential {
+        Credential::Secret(secret) => secret,
+        Credential::Certificate { certificate, .. } => {
+            return Certificate::parse(certificate)
+                .ok()
+                .map(|certificate| certificate.not_after());
+        }
+    };
     let id = settings.client_id.parse().ok()?;
     let registration = client.application_credentials(id).await.ok()??;
     let end = registration.secret_ends_at(&graph::SecretText::new(secret.expose()))?;

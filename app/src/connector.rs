@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use signpost_graph as graph;
-use signpost_model::connection::ConnectionSettings;
+use signpost_model::connection::{ConnectionSettings, CredentialKind};
 use signpost_model::{ApplicationId, Clock, Cloud, Random, Secret};
+use signpost_store::connection_certificates::{self, Which};
 use signpost_store::connections::{self, Connection};
 use signpost_store::{Read, Store};
 
@@ -21,6 +22,47 @@ pub struct Connector {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     practice: Option<Practice>,
+}
+
+/// By what the application proves itself.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    Secret(Secret),
+    /// DER and PKCS #8, both in base64 as they are stored.
+    Certificate {
+        certificate: String,
+        key: Secret,
+    },
+}
+
+impl Credential {
+    fn for_graph(&self) -> Result<graph::Credential, ConnectorProblem> {
+        match self {
+            Self::Secret(secret) => Ok(graph::Credential::Secret(graph::SecretText::new(
+                secret.expose(),
+            ))),
+            Self::Certificate { certificate, key } => {
+                let certificate = pem("CERTIFICATE", certificate);
+                let key = graph::SecretText::new(pem("PRIVATE KEY", key.expose()));
+                graph::CertificateCredential::from_pem(&certificate, &key)
+                    .map(graph::Credential::Certificate)
+                    .map_err(|_| ConnectorProblem::Certificate)
+            }
+        }
+    }
+}
+
+/// Base64 of DER with the armour that other programs want around it.
+pub fn pem(label: &str, base64: &str) -> String {
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for (at, letter) in base64.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(letter);
+    }
+    text.push_str(&format!("\n-----END {label}-----\n"));
+    text
 }
 
 /// Why there is no client for a connection.
@@ -35,6 +77,9 @@ pub enum ConnectorProblem {
     /// The client id is not one.
     #[error("the client id is not one")]
     ClientId,
+    /// The stored certificate and its key do not fit.
+    #[error("the stored certificate cannot be used")]
+    Certificate,
     /// The machine's TLS or the practice tenant's address is not usable.
     #[error("the HTTP client cannot be set up")]
     SetUp,
@@ -66,9 +111,9 @@ impl Connector {
     pub fn for_page(
         &self,
         settings: &ConnectionSettings,
-        secret: &Secret,
+        credential: &Credential,
     ) -> Result<graph::Client, ConnectorProblem> {
-        let mut config = self.config(settings, secret)?;
+        let mut config = self.config(settings, credential)?;
         config.limits = WHILE_WAITED_FOR;
         let client = graph::Client::new(config).map_err(|_| ConnectorProblem::SetUp)?;
         Ok(client.interactive())
@@ -79,7 +124,7 @@ impl Connector {
     pub fn config(
         &self,
         settings: &ConnectionSettings,
-        secret: &Secret,
+        credential: &Credential,
     ) -> Result<graph::Config, ConnectorProblem> {
         let tenant = settings.tenant_id.parse();
         let client = settings.client_id.parse();
@@ -89,7 +134,7 @@ impl Connector {
             self.cloud(settings.cloud)?,
             tenant.map_err(|_| ConnectorProblem::TenantId)?,
             client.map_err(|_| ConnectorProblem::ClientId)?,
-            graph::Credential::Secret(graph::SecretText::new(secret.expose())),
+            credential.for_graph()?,
             Arc::new(GraphClock(Arc::clone(&self.clock))),
             u64::from_le_bytes(seed),
         );
@@ -127,17 +172,37 @@ impl Connector {
     }
 }
 
-/// The connection of an application with its secret; `None` until both were saved.
+/// The connection of an application with what it proves itself by; `None` until both were saved.
 pub async fn stored(
     store: &Store,
     db: &mut Read,
     application: ApplicationId,
-) -> signpost_store::Result<Option<(Connection, Secret)>> {
+) -> signpost_store::Result<Option<(Connection, Credential)>> {
     let Some(connection) = connections::find(db, application).await? else {
         return Ok(None);
     };
-    let secret = connections::open_secret(db, store.sealer(), application).await?;
-    Ok(secret.map(|secret| (connection, secret)))
+    let credential = stored_credential(store, db, application, connection.credential).await?;
+    Ok(credential.map(|credential| (connection, credential)))
+}
+
+/// What the application of this connection proves itself by; `None` until it was saved.
+pub async fn stored_credential(
+    store: &Store,
+    db: &mut Read,
+    application: ApplicationId,
+    kind: CredentialKind,
+) -> signpost_store::Result<Option<Credential>> {
+    let sealer = store.sealer();
+    Ok(match kind {
+        CredentialKind::Secret => connections::open_secret(db, sealer, application)
+            .await?
+            .map(Credential::Secret),
+        CredentialKind::Certificate => {
+            connection_certificates::open(db, sealer, application, Which::Current)
+                .await?
+                .map(|(certificate, key)| Credential::Certificate { certificate, key })
+        }
+    })
 }
 
 /// The portal's clock, as Graph's client asks for one.

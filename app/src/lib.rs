@@ -28,6 +28,7 @@ pub mod permissions;
 pub mod policy;
 pub mod portal;
 pub mod product_names;
+pub mod readiness;
 #[cfg(test)]
 mod rendering;
 mod root;

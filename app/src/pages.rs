@@ -11,6 +11,7 @@ pub mod login;
 pub mod overview;
 pub mod own;
 pub mod problem;
+pub mod readiness;
 pub mod runs;
 pub mod settings;
 pub mod setup;

@@ -1,132 +1,17 @@
-//! The application permissions Signpost asks of a tenant, what each is for, and what is too much.
+//! The application permissions that the Provisioning page judges: what the sync cannot do without,
+//! what the rest of Signpost can use, and what is too much.
 
-/// A permission that Signpost uses.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Need {
-    /// The permission to ask for.
-    pub name: &'static str,
-    /// What it is used for, in plain words.
-    pub purpose: &'static str,
-    /// Wider permissions that cover it.
-    covered_by: &'static [&'static str],
-    pub weight: Weight,
-}
+use signpost_model::readiness::Feature;
+use signpost_sync::readiness::Judgement as Judged;
+pub use signpost_sync::readiness::{NEEDS, Need};
 
-/// Whether the sync works without a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Weight {
-    /// Without it accounts are not kept.
-    Required,
-    /// Without it one check or comfort is missing.
-    Optional,
-}
-
-const fn required(
-    name: &'static str,
-    covered_by: &'static [&'static str],
-    purpose: &'static str,
-) -> Need {
-    Need {
-        name,
-        purpose,
-        covered_by,
-        weight: Weight::Required,
-    }
-}
-
-const fn optional(
-    name: &'static str,
-    covered_by: &'static [&'static str],
-    purpose: &'static str,
-) -> Need {
-    Need {
-        name,
-        purpose,
-        covered_by,
-        weight: Weight::Optional,
-    }
-}
-
-const DIRECTORY: &[&str] = &["Directory.Read.All", "Directory.ReadWrite.All"];
-
-/// Every permission that Signpost uses, the least that suffices.
-pub static NEEDS: &[Need] = &[
-    required(
-        "User.ReadWrite.All",
-        &[],
-        "Read, create, update, block and delete accounts",
-    ),
-    required(
-        "LicenseAssignment.ReadWrite.All",
-        &["Directory.ReadWrite.All"],
-        "Read products, give and take licenses",
-    ),
-    required(
-        "User.RevokeSessions.All",
-        &["Directory.ReadWrite.All"],
-        "End sessions when sign-in is blocked",
-    ),
-    required(
-        "Organization.Read.All",
-        DIRECTORY,
-        "Read the tenant's name and its products",
-    ),
-    required(
-        "Domain.Read.All",
-        &["Domain.ReadWrite.All", "Directory.Read.All"],
-        "Read which domains are verified",
-    ),
-    required(
-        "RoleManagement.Read.Directory",
-        DIRECTORY,
-        "Recognise administrators, so that they are never touched",
-    ),
-    optional(
-        "Application.Read.All",
-        &[
-            "Application.ReadWrite.OwnedBy",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        "Say when the secret ends, before it does",
-    ),
-    optional(
-        "Group.Read.All",
-        &[
-            "Group.ReadWrite.All",
-            "Directory.Read.All",
-            "Directory.ReadWrite.All",
-        ],
-        "Read groups of the tenant",
-    ),
-    optional(
-        "GroupMember.ReadWrite.All",
-        &["Group.ReadWrite.All", "Directory.ReadWrite.All"],
-        "Keep memberships of the tenant's groups",
-    ),
-    optional(
-        "Group.ReadWrite.All",
-        &["Directory.ReadWrite.All"],
-        "Push groups: create them, change them, delete them",
-    ),
-    optional(
-        "Policy.Read.All",
-        &[],
-        "Check security defaults and sign-in policies",
-    ),
-    optional(
-        "AuditLog.Read.All",
-        &[],
-        "Check who has registered sign-in methods",
-    ),
-];
-
-/// What the granted permissions mean.
+/// What the granted permissions mean, whatever features are chosen.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
     pub granted: Vec<&'static Need>,
+    /// Without them accounts are not kept.
     pub missing: Vec<&'static Need>,
-    /// Optional ones that are not granted.
+    /// Without them a check, a switch or a comfort is missing.
     pub absent: Vec<&'static Need>,
     /// Granted, and used for nothing here.
     pub excess: Vec<String>,
@@ -135,44 +20,31 @@ pub struct Judgement {
 impl Judgement {
     /// Of the permissions in a token.
     pub fn of(granted: &[String]) -> Self {
-        let has = |name: &str| granted.iter().any(|known| known == name);
-        let mut judgement = Self::default();
-        let mut used: Vec<&str> = Vec::new();
-        for need in NEEDS {
-            let cover = need.covered_by.iter().find(|name| has(name));
-            if has(need.name) {
-                used.push(need.name);
-            } else if let Some(cover) = cover {
-                used.push(cover);
-            } else {
-                match need.weight {
-                    Weight::Required => judgement.missing.push(need),
-                    Weight::Optional => judgement.absent.push(need),
-                }
-                continue;
-            }
-            judgement.granted.push(need);
+        let judged = Judged::of(granted, Feature::ALL);
+        let (missing, absent) = judged
+            .missing
+            .into_iter()
+            .partition(|need| is_required(need));
+        Self {
+            granted: judged.granted,
+            missing,
+            absent,
+            excess: judged.excess,
         }
-        judgement.excess = granted
-            .iter()
-            .filter(|name| !used.contains(&name.as_str()))
-            .cloned()
-            .collect();
-        judgement
     }
 
     /// As in `6 of 6 permissions granted`.
     pub fn sentence(&self) -> String {
-        let required = self
-            .granted
-            .iter()
-            .filter(|need| need.weight == Weight::Required)
-            .count();
+        let required = self.granted.iter().filter(|need| is_required(need)).count();
         format!(
             "{required} of {} permissions granted",
             required + self.missing.len()
         )
     }
+}
+
+fn is_required(need: &Need) -> bool {
+    need.feature == Feature::Sync
 }
 
 #[cfg(test)]

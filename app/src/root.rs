@@ -109,6 +109,17 @@ fn ControlRoutes() -> impl MatchNestedRoutes + Clone {
         <Route path=path!("/applications/:id/groups") view=pages::control::PushedGroupsPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/groups/new") view=pages::control::PushGroupsPage ssr=SsrMode::Async />
         <Route path=path!("/applications/:id/seats") view=pages::control::SeatsPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/readiness") view=pages::readiness::ReadinessPage ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/readiness/registration")
+            view=pages::readiness::RegistrationPage
+            ssr=SsrMode::Async
+        />
+        <Route
+            path=path!("/applications/:id/readiness/:check/history")
+            view=pages::readiness::HistoryPage
+            ssr=SsrMode::Async
+        />
         <Route path=path!("/applications/:id/users/:user/why") view=pages::control::WhyPage ssr=SsrMode::Async />
         <Route
             path=path!("/applications/:id/users/:user/restore")

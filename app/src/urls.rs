@@ -99,6 +99,26 @@ pub fn application_readiness(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/readiness")
 }
 
+/// The registration in Entra, step by step, and what it may do.
+pub fn application_registration(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/readiness/registration")
+}
+
+/// What a check was before.
+pub fn application_check(id: impl Display, check: &str) -> String {
+    format!("{APPLICATIONS}/{id}/readiness/{check}/history")
+}
+
+/// A file for the tenant's administrator: a script or the certificate.
+pub fn application_readiness_file(id: impl Display, file: &str) -> String {
+    format!("{APPLICATIONS}/{id}/readiness/files/{file}")
+}
+
+/// The progress of reading accounts as server-sent events.
+pub fn application_readiness_events(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/readiness/events")
+}
+
 /// Name, access type, deletion.
 pub fn application_settings(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/settings")

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, LogArgs};
 use crate::serve::{open_store, shutdown_signal};
-use crate::worker;
+use crate::{readings, worker};
 
 /// How often the command looks whether its run has ended.
 const PACE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -61,7 +61,8 @@ pub struct SyncArgs {
 pub async fn work(args: &WorkerArgs) -> anyhow::Result<()> {
     let portal = portal(open_store(&args.data).await?);
     tokio::select! {
-        () = worker::run(portal) => {}
+        () = worker::run(portal.clone()) => {}
+        () = readings::run(portal) => {}
         () = shutdown_signal() => tracing::info!("stopping"),
     }
     Ok(())

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod operators;
 pub mod practice;
 pub mod probes;
+pub mod readings;
 pub mod router;
 pub mod serve;
 pub mod sessions;

@@ -102,6 +102,14 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             "/audit-log/events.csv",
             get(app::pages::audit_log::events_csv),
         )
+        .route(
+            "/applications/{id}/readiness/events",
+            get(app::pages::readiness::events),
+        )
+        .route(
+            "/applications/{id}/readiness/files/{file}",
+            get(app::pages::readiness::file),
+        )
         .route("/runs/{id}/events", get(app::pages::runs::events))
         .route("/runs/{id}/actions.csv", get(app::pages::runs::actions_csv))
         .route(

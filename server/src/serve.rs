@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::{cleaning, mailer, memory, practice, router, worker};
+use crate::{cleaning, mailer, memory, practice, readings, router, worker};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -38,6 +38,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     announce(&portal, args).await?;
     if !args.no_worker {
         tokio::spawn(worker::run(portal.clone()));
+        tokio::spawn(readings::run(portal.clone()));
     }
     tokio::spawn(cleaning::run(portal.clone()));
     tokio::spawn(mailer::run(portal.clone()));

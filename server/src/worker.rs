@@ -9,6 +9,7 @@ mod clients;
 mod groups;
 mod journal;
 mod plan;
+mod secret;
 mod sink;
 mod tenant;
 
@@ -306,7 +307,11 @@ impl Worker {
             RunEnd::Done => connections::forget_failures(&mut tx, lease.application_id).await?,
             RunEnd::Cancelled => {}
         }
-        tx.commit().await
+        tx.commit().await?;
+        if run.request.is_some() {
+            tenant::look_again(self, lease, &run).await?;
+        }
+        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 mod activity;
 
 use leptos::prelude::*;
-use signpost_model::connection::Findings;
+use signpost_model::connection::{CredentialKind, Findings};
 use signpost_model::license::Product;
+use signpost_model::readiness::reminder_due;
 use signpost_model::run::Run;
 use signpost_model::{ConnectionState, Role, Timestamp};
 use signpost_store::applications::ApplicationSummary;
+use signpost_store::readiness::{self, KnownCheck};
 use signpost_store::users::{UserFilter, count as count_users};
 use signpost_store::{PageRequest, Total, applications, assignments, connections, licenses, runs};
 
@@ -19,6 +21,7 @@ use crate::components::{
     Time, Usage,
 };
 use crate::error::PortalError;
+use crate::pages::readiness::SummaryCard;
 use crate::pages::runs::status_of;
 use crate::portal::portal;
 use crate::root::page;
@@ -40,6 +43,8 @@ struct Shown {
     assigned: bool,
     products: Vec<Product>,
     granted: usize,
+    checks: Vec<KnownCheck>,
+    credential: CredentialKind,
 }
 
 /// The page.
@@ -54,6 +59,7 @@ pub fn Overview() -> impl IntoView {
         } else {
             let tiles = tiles(users, &shown, &runs, now);
             let cards = shown.iter().map(application).collect_view();
+            let readiness = shown.iter().filter_map(readiness_card).collect_view();
             let runs = view! { <LastRuns runs=runs /> };
             let events = activity::load().await?;
             view! {
@@ -62,6 +68,7 @@ pub fn Overview() -> impl IntoView {
                     <div class="stack">{cards}</div>
                     <activity::RecentActivity events=events />
                 </div>
+                <div class="grid">{readiness}</div>
                 {runs}
             }
             .into_any()
@@ -88,7 +95,12 @@ async fn load() -> Result<(Total, Vec<Shown>, Vec<Run>), PortalError> {
         let grants = licenses::list_grants(&mut db, id).await?;
         let mut products = licenses::list_products(&mut db, id).await?;
         products.retain(|product| grants.iter().any(|grant| grant.sku_id == product.sku_id));
+        let checks = readiness::list(&mut db, id).await?;
         shown.push(Shown {
+            credential: connection
+                .as_ref()
+                .map_or(CredentialKind::Secret, |connection| connection.credential),
+            checks,
             findings: connection
                 .map(|connection| connection.findings)
                 .unwrap_or_default(),
@@ -183,19 +195,35 @@ fn tiles(users: Total, shown: &[Shown], runs: &[Run], now: Timestamp) -> AnyView
             Some((
                 shown.findings.secret_expires_at?,
                 shown.summary.application.id,
+                shown.credential,
             ))
         })
-        .min();
-    let secret = secret.map(|(ends, application)| {
+        .min_by_key(|(ends, ..)| *ends);
+    let secret = secret.map(|(ends, application, credential)| {
+        let (label, href) = match credential {
+            CredentialKind::Secret => {
+                ("Client secret", urls::application_provisioning(application))
+            }
+            CredentialKind::Certificate => (
+                "Client certificate",
+                urls::application_registration(application),
+            ),
+        };
         let days = ends.millis_since(now).max(0) / signpost_model::time::DAY_MS;
+        let words = match reminder_due(ends, now) {
+            None => "Nothing to do yet",
+            Some(0) => "It has ended: replace it now",
+            Some(1 | 7) => "Replace it now",
+            Some(_) => "Replace it in time",
+        };
         view! {
             <StatTile
-                label="Client secret"
+                label=label
                 icon=Icon::KeyRound
                 figure=digits(days.unsigned_abs())
                 unit=if days == 1 { "day left" } else { "days left" }
             >
-                <a href=urls::application_provisioning(application)>"Replace it in time"</a>
+                <a href=href>{words}</a>
             </StatTile>
         }
     });
@@ -329,6 +357,24 @@ fn application(shown: &Shown) -> AnyView {
         </Card>
     }
     .into_any()
+}
+
+/// What is open of an application's readiness, once its tenant is connected.
+fn readiness_card(shown: &Shown) -> Option<AnyView> {
+    if shown.summary.connection == ConnectionState::NotSetUp {
+        return None;
+    }
+    let application = &shown.summary.application;
+    Some(
+        view! {
+            <SummaryCard
+                id=application.id
+                application=application.name.clone()
+                checks=shown.checks.clone()
+            />
+        }
+        .into_any(),
+    )
 }
 
 const fn connection_status(state: ConnectionState) -> Status {

@@ -11,6 +11,7 @@ mod provider;
 pub mod saml;
 mod settings;
 mod signature;
+mod tenant_scripts;
 pub mod wsfed;
 mod xml;
 
@@ -27,4 +28,5 @@ pub use settings::{
 };
 pub use signature::{SignatureProblem, Signer};
 pub use signpost_model::sign_on::{MfaBehavior, Protocol};
+pub use tenant_scripts::{RegistrationValues, per_user_mfa_script};
 pub use xml::UnwritableText;

@@ -88,7 +88,7 @@ impl Script {
     }
 }
 
-const BASE: &str = include_str!("powershell/base.ps1");
+pub(crate) const BASE: &str = include_str!("powershell/base.ps1");
 const CHECKS: &str = include_str!("powershell/checks.ps1");
 
 fn settings_table(settings: &FederationSettings) -> String {
@@ -170,19 +170,19 @@ fn configuration_table(values: &FederationValues) -> String {
     text + "}\n"
 }
 
-fn push_row(text: &mut String, name: &str, value: &str) {
+pub(crate) fn push_row(text: &mut String, name: &str, value: &str) {
     // Writing to a string cannot fail.
     let _infallible = writeln!(text, "    {name} = {value}");
 }
 
-struct Hosts {
+pub(crate) struct Hosts {
     /// What `Connect-MgGraph` calls the cloud.
-    environment: &'static str,
-    graph: &'static str,
+    pub(crate) environment: &'static str,
+    pub(crate) graph: &'static str,
     sign_in: &'static str,
 }
 
-const fn hosts(cloud: Cloud) -> Hosts {
+pub(crate) const fn hosts(cloud: Cloud) -> Hosts {
     let (environment, graph, sign_in) = match cloud {
         Cloud::Microsoft365 | Cloud::Practice => (
             "Global",
@@ -217,7 +217,7 @@ const fn hosts(cloud: Cloud) -> Hosts {
 /// Single quotes keep `$`, backticks and parentheses from meaning anything. PowerShell also takes
 /// ‘ ’ ‚ ‛ for single quotes, and version 5.1 reads files without a mark in an 8-bit code page:
 /// so everything outside printable ASCII is written as its code.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut parts = Vec::new();
     let mut literal = String::new();
     for c in text.chars() {

@@ -5,8 +5,8 @@
 mod powershell_lint;
 
 use signpost_federation::{
-    Certificate, FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol, Script,
-    SettingField, SettingProblemKind,
+    Certificate, FederationSettings, FederationValues, MfaBehavior, PromptLogin, Protocol,
+    RegistrationValues, Script, SettingField, SettingProblemKind, per_user_mfa_script,
 };
 use signpost_model::Cloud;
 
@@ -358,4 +358,51 @@ fn wrong_values_are_named() {
         assert_eq!((problems[0].field, problems[0].kind), (field, kind));
         assert!(problems[0].to_string().starts_with(field.label()));
     }
+}
+
+/// The scripts about the tenant, with values that try to get out of their quotes.
+fn tenant_scripts(name: &str, certificate: Option<Certificate>) -> [String; 2] {
+    let registration = RegistrationValues {
+        cloud: Cloud::Microsoft365,
+        tenant_id: "8c1ef6f0-0000-4000-8000-000000000001".into(),
+        name: name.into(),
+        permissions: vec![
+            ("User.ReadWrite.All", "741f803b-c850-494e-b5df-cde7c675a1ca"),
+            ("Domain.Read.All", "dbb9058a-0e50-45d7-ae91-66909b5d4664"),
+        ],
+        certificate,
+        owns_itself: true,
+    };
+    let mfa = per_user_mfa_script(Cloud::GccHigh, "8c1ef6f0", name);
+    [registration.script(), mfa]
+}
+
+#[test]
+fn scripts_about_the_tenant_parse_and_use_only_what_exists() {
+    let plain = tenant_scripts("Signpost", None);
+    for name in [
+        "Signpost",
+        "'; Remove-Item C:\\; '",
+        "$(Get-Date) \u{2018}x",
+        "@' \" #> <#",
+    ] {
+        let scripts = tenant_scripts(name, Some(certificate("signing")));
+        for (text, plain) in scripts.iter().zip(&plain) {
+            assert!(text.is_ascii() && !text.contains("# signpost: "));
+            assert_eq!(parse_errors(text), Vec::<String>::new());
+            let parsed = Parsed::new(text);
+            assert_eq!(parsed.unknown_commands(), Vec::<String>::new());
+            assert_eq!(parsed.variables_in_two_spellings(), Vec::<String>::new());
+            assert_eq!(parsed.command_names(), Parsed::new(plain).command_names());
+        }
+    }
+}
+
+#[test]
+fn the_registration_asks_for_exactly_its_permissions_and_uploads_no_key() {
+    let [text, _] = tenant_scripts("Signpost", Some(certificate("signing")));
+    assert!(text.contains("'User.ReadWrite.All' = '741f803b-c850-494e-b5df-cde7c675a1ca'"));
+    assert_eq!(text.matches(".All' = '").count(), 2);
+    assert!(text.contains(&certificate("signing").base64()));
+    assert!(!text.contains("PRIVATE KEY"));
 }

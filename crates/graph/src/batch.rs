@@ -254,6 +254,8 @@ impl Client {
         let mut batch = Request::new(&route::BATCH, "/$batch").body(json!({ "requests": parts }));
         batch.cost = calls.iter().map(|(index, _)| requests[*index].cost).sum();
         batch.writes = calls.iter().any(|(index, _)| requests[*index].writes);
+        // The version of the outer address holds for all parts.
+        batch.beta = calls.iter().any(|(index, _)| requests[*index].beta);
         batch
     }
 }

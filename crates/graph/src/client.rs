@@ -363,6 +363,9 @@ impl Client {
     /// The absolute URL. A link is followed only to where we are already: it carries our token.
     fn url(&self, request: &Request, call: Call) -> Result<String, Error> {
         let link = match &request.target {
+            Target::Path(path) if request.beta => {
+                return Ok(format!("{}/beta{path}", self.cloud().graph()));
+            }
             Target::Path(path) => return Ok(format!("{}{path}", self.base())),
             Target::Link(link) => link,
         };

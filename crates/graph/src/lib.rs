@@ -38,6 +38,8 @@ mod ids;
 mod observe;
 mod page;
 mod patch;
+mod permission;
+mod policies;
 mod read;
 mod refusal;
 mod request;
@@ -68,6 +70,12 @@ pub use ids::{ClientId, DomainName, InvalidId, ObjectId, PlanId, SkuId, TenantId
 pub use observe::{Observation, Observer, Unobserved};
 pub use page::{DeltaLink, DeltaPage, DeltaPages, DeltaStart, Pages};
 pub use patch::{AccountPatch, GroupPatch, LicenseGrant, NewGroup, NewUser, Profile};
+pub use permission::app_role_id;
+pub use policies::{
+    AuthenticationMethodsPolicy, AuthorizationPolicy, ConditionalAccessPolicy,
+    ConditionalAccessState, GrantControls, NewSecret, PerUserMfa, RegistrationCampaign,
+    RegistrationDetails, RegistrationEnforcement,
+};
 pub use read::Selection;
 pub use refusal::{Detail, Refusal};
 pub use request::Request;

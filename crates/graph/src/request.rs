@@ -18,6 +18,8 @@ pub struct Request {
     pub(crate) cost: Cost,
     /// Whether the tenant may change; a batch of reads is sent by POST and changes nothing.
     pub(crate) writes: bool,
+    /// Whether only the beta version of Graph knows the call.
+    pub(crate) beta: bool,
 }
 
 /// Where a request goes.
@@ -38,6 +40,7 @@ impl Request {
             body: None,
             cost: route.cost(),
             writes: route.is_write(),
+            beta: false,
         }
     }
 
@@ -48,6 +51,11 @@ impl Request {
 
     pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    pub(crate) fn beta(mut self) -> Self {
+        self.beta = true;
         self
     }
 

@@ -17,13 +17,14 @@ pub fn parse_retry_after(value: &str, now_ms: i64) -> Option<Duration> {
         let sane = seconds.is_finite() && seconds >= 0.0;
         return sane.then(|| Duration::from_secs_f64(seconds.min(LONGEST.as_secs_f64())));
     }
-    let date = jiff::fmt::rfc2822::parse(value).ok()?;
-    let wait = date
-        .timestamp()
-        .as_millisecond()
-        .saturating_sub(now_ms)
-        .max(0);
+    let wait = parse_date(value)?.saturating_sub(now_ms).max(0);
     Some(Duration::from_millis(wait.unsigned_abs()).min(LONGEST))
+}
+
+/// Reads an HTTP date as milliseconds.
+pub(crate) fn parse_date(value: &str) -> Option<i64> {
+    let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?;
+    Some(date.timestamp().as_millisecond())
 }
 
 /// Full jitter: anything from nothing to a cap that doubles with every try, but never less than

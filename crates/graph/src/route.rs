@@ -200,6 +200,22 @@ routes! {
         &["Policy.Read.All"];
     SET_SECURITY_DEFAULTS = Patch "/policies/identitySecurityDefaultsEnforcementPolicy", 1,
         &["Policy.ReadWrite.SecurityDefaults", "Policy.ReadWrite.ConditionalAccess"];
+    AUTHORIZATION_POLICY = Get "/policies/authorizationPolicy", 1,
+        &["Policy.Read.All"];
+    METHODS_POLICY = Get "/policies/authenticationMethodsPolicy", 1,
+        &["Policy.Read.AuthenticationMethod", "Policy.ReadWrite.AuthenticationMethod", "Policy.Read.All"];
+    CONDITIONAL_ACCESS = Get "/identity/conditionalAccess/policies", 1,
+        &["Policy.Read.All", "Policy.Read.ConditionalAccess", "Policy.ReadWrite.ConditionalAccess"];
+    REGISTRATION_DETAILS = Get "/reports/authenticationMethods/userRegistrationDetails", 1,
+        &["AuditLog.Read.All"];
+    MFA_REQUIREMENTS = Get "/users/{id}/authentication/requirements", 1,
+        &["Policy.Read.All"];
+    SET_MFA_REQUIREMENTS = Patch "/users/{id}/authentication/requirements", 1,
+        &["Policy.ReadWrite.AuthenticationMethod"];
+    ADD_PASSWORD = Post "/applications/{id}/addPassword", 1,
+        &["Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"];
+    REMOVE_PASSWORD = Post "/applications/{id}/removePassword", 1,
+        &["Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"];
     CREATE_USER = Post "/users", 1, WRITE_USERS;
     PATCH_USER = Patch "/users/{id}", 1, WRITE_USERS;
     DELETE_USER = Delete "/users/{id}", 1, DELETE_USERS;

@@ -180,6 +180,9 @@ pub struct LicenseDetail {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
+    /// ObjectId of the registration, which is not the client id.
+    #[serde(default)]
+    pub id: Option<Uuid>,
     /// Its name.
     #[serde(default)]
     pub display_name: Option<String>,

@@ -8,7 +8,7 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::cloud::Cloud;
 use crate::error::Phase;
-use crate::retry::parse_retry_after;
+use crate::retry::{parse_date, parse_retry_after};
 use crate::throttle::Usage;
 
 /// Time and size limits, and how much is tried.
@@ -79,6 +79,8 @@ pub(crate) struct Signals {
     pub(crate) request_id: Option<String>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) usage: Usage,
+    /// When the answer was made, by the clock of whoever made it.
+    pub(crate) date_ms: Option<i64>,
 }
 
 /// The network failed.
@@ -187,6 +189,7 @@ impl Signals {
             request_id,
             retry_after,
             usage,
+            date_ms: header("date").and_then(|value| parse_date(&value)),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{Call, Error};
 use crate::federation::FederationConfiguration;
 use crate::ids::{DomainName, ObjectId, SkuId};
 use crate::patch::{AccountPatch, GroupPatch, LicenseGrant, NewGroup, NewUser, to_json};
+use crate::policies::PerUserMfa;
 use crate::request::Request;
 use crate::route::{self, Route};
 use crate::transport::Answer;
@@ -104,6 +105,13 @@ pub enum Write {
         add: Vec<LicenseGrant>,
         /// Products to take.
         remove: Vec<SkuId>,
+    },
+    /// Whether Microsoft asks one user for a second factor at every sign-in.
+    SetPerUserMfa {
+        /// The account.
+        id: ObjectId,
+        /// The new state.
+        state: PerUserMfa,
     },
     /// Federates a domain, for all of its users at once.
     CreateFederation {
@@ -237,6 +245,11 @@ impl Write {
                     Some(license_body(add, remove)),
                 )
             }
+            Self::SetPerUserMfa { id, state } => (
+                &route::SET_MFA_REQUIREMENTS,
+                format!("/users/{id}/authentication/requirements"),
+                Some(json!({ "perUserMfaState": state })),
+            ),
             Self::CreateFederation {
                 domain,
                 signing_certificate,
@@ -272,7 +285,8 @@ impl Write {
                 (&route::DELETE_FEDERATION, path, None)
             }
         };
-        let request = Request::new(route, path);
+        let mut request = Request::new(route, path);
+        request.beta = matches!(self, Self::SetPerUserMfa { .. });
         match body {
             Some(body) => request.body(body),
             None => request,

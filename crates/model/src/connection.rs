@@ -77,6 +77,35 @@ pub struct ConnectionSettings {
     pub client_id: String,
 }
 
+/// How the application proves itself to its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    Secret,
+    Certificate,
+}
+
+impl CredentialKind {
+    /// The word in the database.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+impl FromStr for CredentialKind {
+    type Err = UnknownCloud;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCloud> {
+        [Self::Secret, Self::Certificate]
+            .into_iter()
+            .find(|kind| kind.key() == text)
+            .ok_or(UnknownCloud)
+    }
+}
+
 /// How a connection is doing, as one word on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod policy;
 pub mod provisioning;
 pub mod random;
+pub mod readiness;
 pub mod rule;
 pub mod run;
 pub mod secret;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::group_push::GroupAction;
 use crate::plan::{ObjectId, Reason};
+use crate::readiness::PerUserMfa;
 use crate::{GroupId, RunId, Timestamp};
 
 /// What somebody asks of the tenant as a whole: kept with its run until the plan is made.
@@ -16,6 +17,10 @@ use crate::{GroupId, RunId, Timestamp};
 pub enum TenantRequest {
     /// Security defaults on or off.
     SetSecurityDefaults { enabled: bool },
+    /// Per-user MFA off for everybody whom it asks; for administrators only when chosen.
+    TurnOffPerUserMfa { administrators: bool },
+    /// A new secret for the registration, in use, and the old one gone.
+    RenewSecret,
     /// Every value that Signpost changed and remembered becomes what it was.
     PutBack,
 }
@@ -26,6 +31,8 @@ impl TenantRequest {
         match self {
             Self::SetSecurityDefaults { enabled: true } => "Turn on security defaults",
             Self::SetSecurityDefaults { enabled: false } => "Turn off security defaults",
+            Self::TurnOffPerUserMfa { .. } => "Turn off per-user MFA",
+            Self::RenewSecret => "Renew the client secret",
             Self::PutBack => "Put back old values",
         }
     }
@@ -51,6 +58,27 @@ pub enum TenantAction {
         object_id: Option<ObjectId>,
         change: GroupAction,
     },
+    /// Whether Microsoft asks one account for a second factor at every sign-in.
+    SetPerUserMfa {
+        account: String,
+        name: String,
+        before: PerUserMfa,
+        after: PerUserMfa,
+    },
+    /// Makes another secret of the registration, tries it, and uses it from then on.
+    AddSecret {
+        /// ObjectId of the registration.
+        registration: String,
+        /// By which it is found again.
+        name: String,
+        ends_at: Timestamp,
+    },
+    /// Removes a secret of the registration that is not in use.
+    RemoveSecret {
+        registration: String,
+        key_id: String,
+        name: String,
+    },
 }
 
 impl TenantAction {
@@ -59,6 +87,9 @@ impl TenantAction {
         match self {
             Self::SetSecurityDefaults { .. } => "set_security_defaults",
             Self::Group { change, .. } => change.key(),
+            Self::SetPerUserMfa { .. } => "set_per_user_mfa",
+            Self::AddSecret { .. } => "add_secret",
+            Self::RemoveSecret { .. } => "remove_secret",
         }
     }
 
@@ -66,7 +97,14 @@ impl TenantAction {
     pub const fn label(&self) -> &'static str {
         match self {
             Self::SetSecurityDefaults { after: true, .. } => "Turn on",
-            Self::SetSecurityDefaults { after: false, .. } => "Turn off",
+            Self::SetSecurityDefaults { after: false, .. }
+            | Self::SetPerUserMfa {
+                after: PerUserMfa::Disabled,
+                ..
+            } => "Turn off",
+            Self::SetPerUserMfa { .. } => "Turn on",
+            Self::AddSecret { .. } => "Add and use",
+            Self::RemoveSecret { .. } => "Remove",
             Self::Group { change, .. } => change.label(),
         }
     }
@@ -74,7 +112,10 @@ impl TenantAction {
     /// Whether it takes something away from accounts: counts to the limit.
     pub const fn is_removal(&self) -> bool {
         match self {
-            Self::SetSecurityDefaults { .. } => false,
+            Self::SetSecurityDefaults { .. }
+            | Self::SetPerUserMfa { .. }
+            | Self::AddSecret { .. }
+            | Self::RemoveSecret { .. } => false,
             Self::Group { change, .. } => change.is_removal(),
         }
     }
@@ -88,6 +129,13 @@ impl TenantAction {
             Self::Group { group_id, name, .. } => {
                 Subject::new("group", &group_id.to_string(), name)
             }
+            Self::SetPerUserMfa { account, name, .. } => {
+                Subject::new("per_user_mfa", account, name)
+            }
+            // One subject: the old secret goes only after the new one works.
+            Self::AddSecret { registration, .. } | Self::RemoveSecret { registration, .. } => {
+                Subject::new("registration_secret", registration, "Client secret")
+            }
         }
     }
 
@@ -95,8 +143,9 @@ impl TenantAction {
     pub fn keeps(&self) -> Option<(Value, Value)> {
         match self {
             Self::SetSecurityDefaults { before, after } => Some((json!(before), json!(after))),
-            // The ledger holds what is Signpost's, and snapshots what was there.
-            Self::Group { .. } => None,
+            Self::SetPerUserMfa { before, after, .. } => Some((json!(before), json!(after))),
+            // The ledger holds what is Signpost's of groups, and snapshots what was there.
+            Self::Group { .. } | Self::AddSecret { .. } | Self::RemoveSecret { .. } => None,
         }
     }
 }

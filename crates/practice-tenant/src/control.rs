@@ -27,6 +27,10 @@ type Practice = State<Arc<PracticeTenant>>;
 pub(crate) fn router() -> Router<Arc<PracticeTenant>> {
     pages::router()
         .merge(crate::sign_in::router())
+        .route(
+            "/admin",
+            get(crate::admin_center::show).post(crate::admin_center::act),
+        )
         .route("/credentials", get(credentials))
         .route("/calls", get(calls))
         .route("/reset", post(reset))

@@ -444,7 +444,7 @@ fn apply_application(
     Ok(registration.permissions.clone())
 }
 
-fn read_certificate(pem: &str) -> Result<(Vec<u8>, Millis, Millis), String> {
+pub(crate) fn read_certificate(pem: &str) -> Result<(Vec<u8>, Millis, Millis), String> {
     let (_, pem) = parse_x509_pem(pem.as_bytes()).map_err(|error| error.to_string())?;
     let certificate = pem.parse_x509().map_err(|error| error.to_string())?;
     let validity = certificate.validity();

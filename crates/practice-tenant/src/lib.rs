@@ -83,6 +83,7 @@
 //! `EXCHANGEARCHIVE_ADDON` 20 (needs an Exchange plan), `FLOW_FREE` 10,000, `ENTERPRISEPACK` suspended,
 //! `SHAREPOINTSTORAGE` for the company. `SPE_E3` and `SPB` exclude each other.
 
+mod admin_center;
 mod answer;
 mod applications;
 mod args;

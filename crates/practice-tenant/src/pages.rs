@@ -76,7 +76,7 @@ pub(crate) async fn overview(
              <p>{}: a simulated Microsoft 365 tenant to rehearse on. Nothing here reaches Microsoft.</p>\
              <nav aria-label=\"On this page\"><ul><li><a href=\"#accounts\">Accounts</a></li><li><a href=\"#licenses\">Licenses</a></li>\
              <li><a href=\"#groups\">Groups</a></li><li><a href=\"#domains\">Domains</a></li><li><a href=\"#calls\">Last calls</a></li>\
-             <li><a href=\"#values\">Connection values</a></li></ul></nav></header><main id=\"main\">",
+             <li><a href=\"#values\">Connection values</a></li><li><a href=\"/_practice/admin\">Admin center</a></li></ul></nav></header><main id=\"main\">",
             text(&tenant.name)
         );
         accounts(&mut page, &tenant, &shown);

@@ -51,6 +51,48 @@ impl Policies {
     }
 }
 
+/// What the admin center shows and changes.
+impl Policies {
+    pub(crate) fn security_defaults(&self) -> bool {
+        self.security_defaults["isEnabled"] == true
+    }
+
+    /// Security defaults and Conditional Access exclude each other.
+    pub(crate) fn set_security_defaults(&mut self, on: bool) -> Result<(), String> {
+        if on
+            && self
+                .conditional_access
+                .iter()
+                .any(|policy| policy["state"] == "enabled")
+        {
+            return Err(
+                "Security defaults cannot be enabled while a conditional access policy is enabled."
+                    .to_owned(),
+            );
+        }
+        self.security_defaults["isEnabled"] = json!(on);
+        Ok(())
+    }
+
+    /// Whether a conditional access policy of this name holds.
+    pub(crate) fn has_enabled(&self, name: &str) -> bool {
+        self.conditional_access
+            .iter()
+            .any(|policy| policy["displayName"] == name && policy["state"] == "enabled")
+    }
+
+    /// Puts a policy in the place of the one with this name, or removes it.
+    pub(crate) fn replace(&mut self, name: &str, policy: Option<Value>) -> Result<(), String> {
+        if policy.is_some() && self.security_defaults() {
+            return Err("Security Defaults is enabled in the tenant. You must disable Security defaults before enabling a Conditional Access policy.".to_owned());
+        }
+        self.conditional_access
+            .retain(|known| known["displayName"] != name);
+        self.conditional_access.extend(policy);
+        Ok(())
+    }
+}
+
 /// `GET /policies/identitySecurityDefaultsEnforcementPolicy`.
 pub(crate) fn read_security_defaults(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
     Ok(crate::objects::one(

@@ -1,14 +1,14 @@
 //! An application's way into its tenant: settings, the sealed secret, what the last check found.
 
 use serde_json::json;
-use signpost_model::connection::{ConnectionSettings, Findings};
+use signpost_model::connection::{ConnectionSettings, CredentialKind, Findings};
 use signpost_model::run::{Run, RunFailure};
 use signpost_model::{ApplicationId, Author, ConnectionState, Random, Secret, Timestamp};
 use sqlx::AnyConnection;
 
 use crate::provisioning::settings_changed;
 use crate::rows::{TableRow, to_json};
-use crate::{Result, RowIdentity, Sealer, Write};
+use crate::{Error, Result, RowIdentity, Sealer, Write, applications, audit};
 
 /// A connection without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Connection {
     pub settings: ConnectionSettings,
     /// When the secret was saved; `None` when there is none.
     pub secret_saved_at: Option<Timestamp>,
+    /// How the application proves itself.
+    pub credential: CredentialKind,
     pub state: ConnectionState,
     pub findings: Findings,
     pub checked_at: Option<Timestamp>,
@@ -43,8 +45,8 @@ pub async fn find(
     application: ApplicationId,
 ) -> Result<Option<Connection>> {
     let row = sqlx::query(
-        "select application_id, cloud, domain, tenant_id, client_id, secret_saved_at, state,
-           findings, checked_at, full_read_at, failures, retry_at
+        "select application_id, cloud, domain, tenant_id, client_id, secret_saved_at,
+           credential, state, findings, checked_at, full_read_at, failures, retry_at
          from connections where application_id = $1",
     )
     .bind(application.to_string())
@@ -60,6 +62,7 @@ pub async fn find(
             client_id: columns.text("client_id")?,
         },
         secret_saved_at: columns.optional_time("secret_saved_at")?,
+        credential: columns.parsed("credential")?,
         state: columns.parsed("state")?,
         findings: columns.json("findings")?,
         checked_at: columns.optional_time("checked_at")?,
@@ -89,7 +92,7 @@ pub async fn save(
     if let Some(secret) = update.secret {
         let sealed = sealer.seal(secret_row(&application.to_string()), secret, random)?;
         sqlx::query(
-            "update connections set secret_sealed = $1, secret_saved_at = $2
+            "update connections set secret_sealed = $1, secret_saved_at = $2, credential = 'secret'
              where application_id = $3",
         )
         .bind(sealed)
@@ -114,6 +117,47 @@ pub async fn save(
         now,
     )
     .await
+}
+
+/// A secret that takes the place of another.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewed<'a> {
+    pub used: &'a Secret,
+    pub new: &'a Secret,
+}
+
+/// Uses another secret from now on, where the old one is still in use: somebody may have saved
+/// another one while this was made.
+pub async fn replace_secret(
+    tx: &mut Write,
+    sealer: &Sealer,
+    random: &dyn Random,
+    application: ApplicationId,
+    renewed: Renewed<'_>,
+    by: &Author,
+    now: Timestamp,
+) -> Result<()> {
+    let stored = open_secret(tx, sealer, application).await?;
+    let still = stored.is_some_and(|stored| stored.expose() == renewed.used.expose());
+    let connection = find(tx, application).await?;
+    let secret = connection.is_some_and(|known| known.credential == CredentialKind::Secret);
+    if !still || !secret {
+        return Err(Error::Stale("secret"));
+    }
+    let sealed = sealer.seal(secret_row(&application.to_string()), renewed.new, random)?;
+    sqlx::query(
+        "update connections set secret_sealed = $1, secret_saved_at = $2 where application_id = $3",
+    )
+    .bind(sealed)
+    .bind(now.as_millis())
+    .bind(application.to_string())
+    .execute(&mut **tx)
+    .await?;
+    let subject = applications::subject_of(tx, application).await?;
+    let after = json!({ "secret": "changed" });
+    let entry = by.entry("connection.secret_renewed", subject);
+    audit::append(tx, &entry.changed(None, Some(after)), now);
+    Ok(())
 }
 
 fn same_tenant(old: &ConnectionSettings, new: &ConnectionSettings) -> bool {
@@ -160,6 +204,12 @@ async fn forget_tenant(tx: &mut Write, application: ApplicationId) -> Result<()>
         "delete from decisions where application_id = $1",
         "delete from restorations where application_id = $1",
         "delete from drifts where application_id = $1",
+        "delete from readiness_checks where application_id = $1",
+        "delete from readiness_waivers where application_id = $1",
+        "delete from readiness_marks where application_id = $1",
+        "delete from account_readings where application_id = $1",
+        "delete from mfa_states where application_id = $1",
+        "delete from connection_certificates where application_id = $1",
         "delete from products where application_id = $1",
         "update provisioning set state = 'pending', removed_at = null, last_outcome = null,
            attempts = 0, due_at = null, held_until = null, waits_since = null where application_id = $1",
@@ -287,7 +337,7 @@ mod tests {
         NOW, account, add_application, add_connected, add_users, alice, connect, inputs, random,
         start,
     };
-    use crate::{accounts, applications, both_engines};
+    use crate::{accounts, both_engines};
     use signpost_model::AccessType;
     use signpost_model::run::RunScope;
 

@@ -3,12 +3,14 @@
 //! Nothing here reads a clock or draws random numbers: `now` and `random` are arguments. Rows are
 //! private and are converted at the edge; constraint violations become values ([`Constraint`]).
 
+pub mod account_readings;
 pub mod accounts;
 pub mod applications;
 pub mod assignments;
 pub mod audit;
 pub mod backup;
 pub mod claims;
+pub mod connection_certificates;
 pub mod connections;
 pub mod credentials;
 pub mod database;
@@ -35,6 +37,7 @@ pub mod password_requests;
 pub mod plan_inputs;
 pub mod policies;
 pub mod provisioning;
+pub mod readiness;
 pub mod remembered_devices;
 pub mod rotation;
 pub mod runs;

@@ -33,6 +33,7 @@ const SEALED: &[SealedColumn] = &[
     column("connections", "application_id", "secret_sealed"),
     column("connections", "application_id", "delta_link_sealed"),
     column("group_readings", "application_id", "delta_link_sealed"),
+    column("connection_certificates", "id", "private_key_sealed"),
     column("signing_keys", "id", "private_key_sealed"),
     column("user_credentials", "user_id", "totp_seed_sealed"),
     SealedColumn {

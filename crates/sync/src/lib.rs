@@ -14,6 +14,7 @@ pub mod observe;
 pub mod observe_groups;
 pub mod plan;
 pub mod planner;
+pub mod readiness;
 pub mod tenant;
 pub mod translate;
 

@@ -15,8 +15,11 @@ use signpost_model::run::Outcome;
 
 pub use crate::apply::{Answer, Ended, ReadFailure, Signal, Surroundings, Why};
 pub use engine::apply;
-pub use graph_settings::GraphSettings;
-pub use plan::{PutBack, TenantPlan, hash, put_back, set_security_defaults};
+pub use graph_settings::{GraphSettings, Secrets, per_user_mfa};
+pub use plan::{
+    AskedAccount, ListedSecret, PutBack, TenantPlan, hash, put_back, renew_secret,
+    set_security_defaults, turn_off_per_user_mfa,
+};
 
 /// The most changes that are under way side by side.
 pub const SIDE_BY_SIDE: usize = 20;

@@ -52,7 +52,8 @@ impl Clients {
         application: ApplicationId,
     ) -> Result<Client, Interrupted> {
         let mut db = portal.store.read().await?;
-        let Some((connection, secret)) = stored(&portal.store, &mut db, application).await? else {
+        let Some((connection, credential)) = stored(&portal.store, &mut db, application).await?
+        else {
             return Err(failed(
                 "The application has no connection yet. Fill in the settings on its Provisioning page and select Update Settings.",
             ));
@@ -65,7 +66,7 @@ impl Clients {
         {
             return Ok(found.client.clone());
         }
-        let made = self.connector.config(&connection.settings, &secret);
+        let made = self.connector.config(&connection.settings, &credential);
         let mut config = made.map_err(|problem| {
             failed(&format!(
                 "The connection cannot be used: {problem}. Check its settings."

@@ -1,27 +1,34 @@
 //! Runs about a tenant itself: what was asked is planned from what is there, then carried out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use app::portal::Portal;
 use signpost_app as app;
-use signpost_graph::Client;
-use signpost_model::run::{Outcome, Run, RunMode, WaitsFor};
-use signpost_model::{KeptValue, PlannedTenantAction, TenantRequest, Timestamp};
+use signpost_graph::{Client, ErrorKind, ObjectId};
+use signpost_model::readiness::PerUserMfa;
+use signpost_model::run::{Outcome, Run, RunFailure, RunMode, WaitsFor};
+use signpost_model::{Author, KeptValue, PlannedTenantAction, TenantRequest, Timestamp};
 use signpost_store::runs::actions::ActionState;
 use signpost_store::runs::tenant_actions::{self, StoredTenantAction};
 use signpost_store::runs::{self, RunLease};
-use signpost_store::{Error, Result, kept_values};
+use signpost_store::{Error, Result, account_readings, kept_values, readiness};
 use signpost_sync::tenant::{
-    self, Ended, GraphSettings, Signal, Step, Surroundings, TenantJournal, TenantPlan,
+    self, AskedAccount, Ended, GraphSettings, ListedSecret, Secrets as _, Signal, Step,
+    Surroundings, TenantJournal, TenantPlan,
 };
 use signpost_sync::translate::run_failure;
 
 use super::clients::GraphClock;
 use super::journal::signal;
+use super::secret::StoredSecret;
 use super::{Interrupted, Worker};
 
 /// Remembered values read at a time.
 const CHUNK: i64 = 200;
+
+/// Accounts that one plan changes at most; those after them come with the next plan.
+const MOST_ACCOUNTS: i64 = 10_000;
 
 /// Plans what the run's request asks for and closes the plan; afterwards it waits for a person, or
 /// is applied at once when nobody has to look at it.
@@ -57,8 +64,112 @@ async fn plan(
             let now = client.security_defaults().await.map_err(unread)?;
             Ok(tenant::set_security_defaults(now.is_enabled, *enabled))
         }
+        TenantRequest::TurnOffPerUserMfa { administrators } => {
+            let accounts = asked_accounts(worker, lease, *administrators, client).await?;
+            Ok(tenant::turn_off_per_user_mfa(&accounts))
+        }
+        TenantRequest::RenewSecret => renewal(worker, lease, client).await,
         TenantRequest::PutBack => Ok(TenantPlan::Changes(put_back(worker, lease, client).await?)),
     }
+}
+
+/// How long a secret that Signpost makes lasts.
+const SECRET_DAYS: i64 = 365;
+
+/// The changes that give the registration another secret.
+async fn renewal(
+    worker: &Worker,
+    lease: &RunLease,
+    client: &Client,
+) -> std::result::Result<TenantPlan, Interrupted> {
+    let secrets = StoredSecret::of(worker, lease).await?;
+    let Some(secrets) = secrets else {
+        return Ok(refused(
+            "The application signs in with a certificate, or not at all: there is no secret to renew.",
+        ));
+    };
+    let found = client.application_credentials(secrets.own).await;
+    let Some(registration) = found.map_err(unread)? else {
+        return Ok(refused(
+            "The registration lives in another tenant and cannot be changed from here.",
+        ));
+    };
+    let id = registration.id.map(|id| id.to_string()).unwrap_or_default();
+    let listed: Vec<ListedSecret> = registration
+        .secrets
+        .into_iter()
+        .filter_map(|secret| {
+            Some(ListedSecret {
+                key_id: secret.key_id?.to_string(),
+                name: secret.display_name.unwrap_or_default(),
+                hint: secret.hint.unwrap_or_default(),
+            })
+        })
+        .collect();
+    let in_use = secrets.hint().await.unwrap_or_default();
+    let now = worker.now();
+    let ends_at = now.plus_days(SECRET_DAYS);
+    Ok(tenant::renew_secret(&id, &listed, &in_use, now, ends_at))
+}
+
+fn refused(text: &str) -> TenantPlan {
+    TenantPlan::Refused(RunFailure {
+        text: text.to_owned(),
+        code: None,
+        request_id: None,
+    })
+}
+
+/// Accounts that Microsoft asked for a second factor when they were last read, each read again:
+/// the plan is made from what is, not from what was.
+async fn asked_accounts(
+    worker: &Worker,
+    lease: &RunLease,
+    administrators: bool,
+    client: &Client,
+) -> std::result::Result<Vec<AskedAccount>, Interrupted> {
+    let known = {
+        let mut db = worker.portal.store.read().await?;
+        let application = lease.application_id;
+        account_readings::list_asked(&mut db, application, administrators, MOST_ACCOUNTS).await?
+    };
+    let ids = known.iter().map(|account| account.object_id.clone());
+    let states = read_states(client, ids.collect()).await?;
+    let accounts = known.into_iter().zip(states);
+    Ok(accounts
+        .map(|(known, state)| AskedAccount {
+            account: known.object_id,
+            name: known.name,
+            state,
+        })
+        .collect())
+}
+
+/// Per-user MFA of accounts as it is now, in their order; `None` for one that cannot be read. A
+/// permission that is missing is missing for all of them.
+async fn read_states(
+    client: &Client,
+    accounts: Vec<String>,
+) -> std::result::Result<Vec<Option<PerUserMfa>>, Interrupted> {
+    let ids: Vec<Option<ObjectId>> = accounts.iter().map(|id| id.parse().ok()).collect();
+    let asked = ids.iter().copied().flatten().collect();
+    let mut answers = HashMap::new();
+    for (id, answer) in client.per_user_mfa_of(asked).await {
+        match answer {
+            Ok(state) => {
+                answers.insert(id, tenant::per_user_mfa(state));
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Forbidden {
+                    missing: Some(_), ..
+                }
+                | ErrorKind::Unauthorized(_) => return Err(unread(error)),
+                _ => {}
+            },
+        }
+    }
+    let state = |id: Option<ObjectId>| id.and_then(|id| answers.get(&id).copied().flatten());
+    Ok(ids.into_iter().map(state).collect())
 }
 
 /// The changes that put every remembered value back; what already is as it was is noted.
@@ -94,9 +205,21 @@ async fn read_now(
     client: &Client,
     kept: Vec<KeptValue>,
 ) -> std::result::Result<Vec<(KeptValue, Option<serde_json::Value>)>, Interrupted> {
+    let of_account = |kept: &&KeptValue| kept.subject.kind == "per_user_mfa";
+    let accounts: Vec<String> = kept
+        .iter()
+        .filter(of_account)
+        .map(|kept| kept.subject.id.clone())
+        .collect();
+    let states = read_states(client, accounts).await?;
+    let mut states = states.into_iter();
     let mut read = Vec::with_capacity(kept.len());
     for kept in kept {
         let now = match kept.subject.kind.as_str() {
+            "per_user_mfa" => states
+                .next()
+                .flatten()
+                .map(|state| serde_json::json!(state)),
             "security_defaults" => {
                 let found = client.security_defaults().await.map_err(unread)?;
                 Some(found.is_enabled.into())
@@ -113,9 +236,41 @@ fn unread(error: signpost_graph::Error) -> Interrupted {
     Interrupted::Failed(run_failure(&error))
 }
 
+/// What pages show of the tenant is looked at again after a run has changed it.
+pub(super) async fn look_again(worker: &Worker, lease: &RunLease, run: &Run) -> Result<()> {
+    let portal = &worker.portal;
+    let application = lease.application_id;
+    let known = {
+        let mut db = portal.store.read().await?;
+        readiness::list(&mut db, application).await?
+    };
+    let read_accounts = matches!(
+        run.request,
+        Some(TenantRequest::TurnOffPerUserMfa { .. } | TenantRequest::PutBack)
+    );
+    if read_accounts {
+        let mut tx = portal.store.write().await?;
+        if account_readings::find(&mut tx, application)
+            .await?
+            .is_some()
+        {
+            account_readings::ask(&mut tx, application, &Author::SIGNPOST, worker.now()).await?;
+        }
+        tx.commit().await?;
+    }
+    if !known.is_empty()
+        && let Err(error) = app::readiness::look(portal, application).await
+    {
+        tracing::warn!(%application, error = %error, "checks were not made after the run");
+    }
+    Ok(())
+}
+
 /// Carries out what the plan still has to do to the tenant itself.
 pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> Result<Ended> {
     let portal = &worker.portal;
+    let secrets = StoredSecret::about(worker, lease).await?;
+    let settings = GraphSettings::new(client, secrets.own, Arc::new(secrets));
     let journal = Journal {
         portal: portal.clone(),
         lease: lease.clone(),
@@ -125,7 +280,7 @@ pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> 
         clock: &clock,
         random: portal.random.as_ref(),
     };
-    tenant::apply(&GraphSettings::new(client), &journal, surroundings).await
+    tenant::apply(&settings, &journal, surroundings).await
 }
 
 /// The stored changes of one run, under its lease.

@@ -23,6 +23,7 @@ mod lessons;
 mod mail;
 mod operators;
 mod people;
+mod readiness;
 mod second_factor;
 mod secrets;
 mod sessions;

@@ -33,9 +33,9 @@ pub(crate) struct Rehearsal {
     pub(crate) app: TestApp,
     pub(crate) application: ApplicationId,
     pub(crate) browser: Browser,
-    tenant: String,
-    conformance: Conformance,
-    http: reqwest::Client,
+    pub(crate) tenant: String,
+    pub(crate) conformance: Conformance,
+    pub(crate) http: reqwest::Client,
 }
 
 impl Rehearsal {

@@ -15,15 +15,17 @@ pub enum Part {
     Provisioning,
     Runs,
     SignOn,
+    Readiness,
     Settings,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Assignments,
         Self::Provisioning,
         Self::Runs,
         Self::SignOn,
+        Self::Readiness,
         Self::Settings,
     ];
 
@@ -33,6 +35,7 @@ impl Part {
             Self::Provisioning => "Provisioning",
             Self::Runs => "Runs",
             Self::SignOn => "Sign-on",
+            Self::Readiness => "Readiness",
             Self::Settings => "Settings",
         }
     }
@@ -43,6 +46,7 @@ impl Part {
             Self::Provisioning => urls::application_provisioning(application.id),
             Self::Runs => urls::application_runs(application.id),
             Self::SignOn => urls::application_sign_on(application.id),
+            Self::Readiness => urls::application_readiness(application.id),
             Self::Settings => urls::application_settings(application.id),
         }
     }

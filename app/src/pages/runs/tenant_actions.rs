@@ -97,7 +97,11 @@ fn Row(action: StoredTenantAction) -> impl IntoView {
 
 const fn look_of(action: &TenantAction) -> (Icon, Tone) {
     match action {
-        TenantAction::SetSecurityDefaults { .. } => (Icon::Lock, Tone::Warn),
+        TenantAction::SetSecurityDefaults { .. } | TenantAction::SetPerUserMfa { .. } => {
+            (Icon::Lock, Tone::Warn)
+        }
+        TenantAction::AddSecret { .. } => (Icon::KeyRound, Tone::Info),
+        TenantAction::RemoveSecret { .. } => (Icon::Trash2, Tone::Warn),
         TenantAction::Group { change, .. } => group_actions::look_of(change),
     }
 }
@@ -114,5 +118,17 @@ pub(super) fn differences(action: &TenantAction) -> Vec<Difference> {
             )]
         }
         TenantAction::Group { change, .. } => group_actions::differences(change),
+        TenantAction::SetPerUserMfa { before, after, .. } => vec![Difference::new(
+            "Per-user MFA",
+            Some(before.label().to_owned()),
+            Some(after.label().to_owned()),
+        )],
+        TenantAction::AddSecret { name, ends_at, .. } => vec![
+            Difference::new("Secret", None, Some(name.clone())),
+            Difference::new("Ends", None, Some(ends_at.to_string())),
+        ],
+        TenantAction::RemoveSecret { name, .. } => {
+            vec![Difference::new("Secret", Some(name.clone()), None)]
+        }
     }
 }

@@ -9,8 +9,8 @@ use futures::TryStreamExt;
 use signpost_graph::{
     AccountPatch, AuthenticationType, Change, Client, DeltaStart, DomainName, FederatedMfa,
     FederationConfiguration, FederationProtocol, GroupPatch, LicenseGrant, MemberKind, NewGroup,
-    NewUser, ObjectId, Observation, Observer, PARTS_PER_BATCH, Profile, ROUTES, SecretText,
-    Selection, SkuId, Write, Written,
+    NewUser, ObjectId, Observation, Observer, PARTS_PER_BATCH, PerUserMfa, Profile, ROUTES,
+    SecretText, Selection, SkuId, Write, Written,
 };
 
 /// Which routes were used.
@@ -114,8 +114,7 @@ async fn walk_tenant(client: &Client) -> DomainName {
     );
     assert!(client.organization().await.unwrap().display_name.is_some());
     client.count_users().await.unwrap();
-    let enabled = client.security_defaults().await.unwrap().is_enabled;
-    make(client, Write::SetSecurityDefaults { enabled }).await;
+    walk_policies(client).await;
     client.directory_role_members().await.unwrap();
     client
         .deleted_users()
@@ -137,6 +136,33 @@ async fn walk_tenant(client: &Client) -> DomainName {
         .name
         .parse()
         .unwrap()
+}
+
+async fn walk_policies(client: &Client) {
+    let enabled = client.security_defaults().await.unwrap().is_enabled;
+    make(client, Write::SetSecurityDefaults { enabled }).await;
+    client.authorization_policy().await.unwrap();
+    client.authentication_methods_policy().await.unwrap();
+    client.conditional_access_policies().await.unwrap();
+    client.try_groups().await.unwrap();
+    client.try_registration_details().await.unwrap();
+    let details = client.registration_details().try_concat().await.unwrap();
+    assert!(details.iter().any(|user| user.is_admin == Some(true)));
+    assert!(client.clock_offset_ms().await.unwrap().is_some());
+}
+
+/// Makes a user prove a second factor at Microsoft, and no longer.
+async fn walk_second_factor(client: &Client, ada: ObjectId) {
+    let set = |state| Write::SetPerUserMfa { id: ada, state };
+    make(client, set(PerUserMfa::Enforced)).await;
+    let nobody: ObjectId = "00000000-0000-4000-8000-00000000dead".parse().unwrap();
+    let read = client.per_user_mfa_of(vec![ada, nobody]).await;
+    assert_eq!(*read[0].1.as_ref().unwrap(), PerUserMfa::Enforced);
+    assert!(read[1].1.as_ref().unwrap_err().is_not_found());
+    let many = vec![(ada, set(PerUserMfa::Disabled))];
+    assert!(client.batch(many).await.iter().all(|(_, r)| r.is_ok()));
+    let now = client.per_user_mfa(ada).await.unwrap();
+    assert_eq!(now, Some(PerUserMfa::Disabled));
 }
 
 async fn walk_users(client: &Client, domain: &str) -> (ObjectId, ObjectId) {
@@ -177,6 +203,7 @@ async fn walk_users(client: &Client, domain: &str) -> (ObjectId, ObjectId) {
     );
     assert_eq!(account.usage_location.as_deref(), Some("TR"));
     make(client, Write::ClearManager { id: ada }).await;
+    walk_second_factor(client, ada).await;
     make(client, Write::RevokeSessions { id: ada }).await;
 
     let immutable_id = account.immutable_id.unwrap();

@@ -152,8 +152,28 @@ async fn every_call_works_and_none_is_forgotten() {
         .unwrap();
     let secret = SecretText::new(own["applications"][0]["secret"].as_str().unwrap());
     assert!(registration.secret_ends_at(&secret).is_some());
+    rotate_own_secret(&client, &own).await;
     assert_eq!(routes.unused(), Vec::<String>::new());
     practice.conformance.assert_clean();
+}
+
+/// The registration that may change itself makes a secret, and removes it again.
+async fn rotate_own_secret(client: &Client, own: &Value) {
+    let applications = own["applications"].as_array().unwrap();
+    let full = applications.iter().find(|a| a["key"] == "full").unwrap();
+    let id = full["client_id"].as_str().unwrap().parse().unwrap();
+    let secrets = async || {
+        let found = client.application_credentials(id).await.unwrap().unwrap();
+        (found.id.unwrap(), found.secrets.len())
+    };
+    let (object, before) = secrets().await;
+    let ends = jiff::Timestamp::from_millisecond(1_800_000_000_000).unwrap();
+    let made = client.add_password(object, "Next", ends).await.unwrap();
+    assert!(made.value.expose().len() > 20);
+    assert_eq!(made.ends_at, Some(ends));
+    assert_eq!(secrets().await.1, before + 1);
+    client.remove_password(object, made.key_id).await.unwrap();
+    assert_eq!(secrets().await.1, before);
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use signpost_model::plan::Reason;
+use signpost_model::readiness::PerUserMfa;
 use signpost_model::run::RunFailure;
 use signpost_model::tenant::Subject;
-use signpost_model::{KeptValue, PlannedTenantAction, TenantAction};
+use signpost_model::{KeptValue, PlannedTenantAction, TenantAction, Timestamp};
 
 /// What planning a request comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,89 @@ pub fn set_security_defaults(enabled_now: bool, enabled: bool) -> TenantPlan {
             reason: Reason::AskedByOperator,
         }]
     })
+}
+
+/// An account whose per-user MFA was just read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedAccount {
+    /// ObjectId.
+    pub account: String,
+    pub name: String,
+    /// `None`: it could not be read, and is left alone.
+    pub state: Option<PerUserMfa>,
+}
+
+/// Per-user MFA off for these accounts. What is off already, or not known, is not touched.
+pub fn turn_off_per_user_mfa(accounts: &[AskedAccount]) -> TenantPlan {
+    let change = |one: &AskedAccount| {
+        let before = one.state.filter(|state| *state != PerUserMfa::Disabled)?;
+        Some(PlannedTenantAction {
+            action: TenantAction::SetPerUserMfa {
+                account: one.account.clone(),
+                name: one.name.clone(),
+                before,
+                after: PerUserMfa::Disabled,
+            },
+            reason: Reason::AskedByOperator,
+        })
+    };
+    TenantPlan::Changes(accounts.iter().filter_map(change).collect())
+}
+
+/// What secrets that Signpost makes are called; the instant follows.
+const SECRET_NAME: &str = "Signpost renewal ";
+
+/// A secret as the registration lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedSecret {
+    pub key_id: String,
+    pub name: String,
+    /// The first characters of its value.
+    pub hint: String,
+}
+
+/// A new secret, in use, and the old one gone; so are secrets of renewals that broke off, whose
+/// value nobody knows. `in_use` is the start of the secret that Signpost signs in with.
+pub fn renew_secret(
+    registration: &str,
+    secrets: &[ListedSecret],
+    in_use: &str,
+    now: Timestamp,
+    ends_at: Timestamp,
+) -> TenantPlan {
+    let own: Vec<&ListedSecret> = secrets.iter().filter(|one| one.hint == in_use).collect();
+    let [own] = own.as_slice() else {
+        return TenantPlan::Refused(RunFailure {
+            text: "The registration does not show for certain which secret is in use. Renew it by hand: the Readiness page says how.".to_owned(),
+            code: None,
+            request_id: None,
+        });
+    };
+    let remove = |one: &ListedSecret| TenantAction::RemoveSecret {
+        registration: registration.to_owned(),
+        key_id: one.key_id.clone(),
+        name: one.name.clone(),
+    };
+    let broken_off = secrets
+        .iter()
+        .filter(|one| one.key_id != own.key_id && one.name.starts_with(SECRET_NAME));
+    let mut actions: Vec<TenantAction> = broken_off.map(remove).collect();
+    actions.push(TenantAction::AddSecret {
+        registration: registration.to_owned(),
+        name: format!("{SECRET_NAME}{now}"),
+        ends_at,
+    });
+    actions.push(remove(own));
+    let reason = Reason::AskedByOperator;
+    TenantPlan::Changes(
+        actions
+            .into_iter()
+            .map(|action| PlannedTenantAction {
+                action,
+                reason: reason.clone(),
+            })
+            .collect(),
+    )
 }
 
 /// What becomes of remembered values.
@@ -69,6 +153,12 @@ fn action_back(kept: &KeptValue) -> Option<TenantAction> {
             before: kept.after.as_bool()?,
             after: kept.before.as_bool()?,
         }),
+        "per_user_mfa" => Some(TenantAction::SetPerUserMfa {
+            account: kept.subject.id.clone(),
+            name: kept.subject.name.clone(),
+            before: serde_json::from_value(kept.after.clone()).ok()?,
+            after: serde_json::from_value(kept.before.clone()).ok()?,
+        }),
         _ => None,
     }
 }
@@ -104,6 +194,96 @@ mod tests {
             set_security_defaults(true, true),
             TenantPlan::Changes(Vec::new())
         );
+    }
+
+    fn secret(key_id: &str, name: &str, hint: &str) -> ListedSecret {
+        ListedSecret {
+            key_id: key_id.to_owned(),
+            name: name.to_owned(),
+            hint: hint.to_owned(),
+        }
+    }
+
+    fn renewal(secrets: &[ListedSecret]) -> TenantPlan {
+        let now = Timestamp::from_millis(0);
+        renew_secret("app", secrets, "Ab1", now, now.plus_days(365))
+    }
+
+    #[test]
+    fn the_old_secret_goes_last_and_what_broke_off_goes_first() {
+        let plan = renewal(&[
+            secret("1", "Signpost", "Ab1"),
+            secret("2", "Somebody else's", "Zz9"),
+            secret("3", "Signpost renewal 2026-01-01T00:00:00Z", "Qq2"),
+        ]);
+        let TenantPlan::Changes(changes) = plan else {
+            panic!("a plan")
+        };
+        let keys: Vec<String> = changes
+            .iter()
+            .map(|change| match &change.action {
+                TenantAction::RemoveSecret { key_id, .. } => format!("remove {key_id}"),
+                other => other.key().to_owned(),
+            })
+            .collect();
+        assert_eq!(keys, ["remove 3", "add_secret", "remove 1"]);
+    }
+
+    #[test]
+    fn without_certainty_about_the_secret_in_use_nothing_is_renewed() {
+        for secrets in [
+            vec![secret("2", "Other", "Zz9")],
+            vec![secret("1", "One", "Ab1"), secret("2", "Two", "Ab1")],
+        ] {
+            assert!(matches!(renewal(&secrets), TenantPlan::Refused(_)));
+        }
+    }
+
+    #[test]
+    fn accounts_that_are_off_or_could_not_be_read_are_left_alone() {
+        let account = |name: &str, state| AskedAccount {
+            account: name.to_owned(),
+            name: name.to_owned(),
+            state,
+        };
+        let plan = turn_off_per_user_mfa(&[
+            account("ada", Some(PerUserMfa::Enforced)),
+            account("bob", Some(PerUserMfa::Disabled)),
+            account("carol", None),
+        ]);
+        let TenantPlan::Changes(changes) = plan else {
+            panic!("a plan")
+        };
+        let names: Vec<String> = changes
+            .iter()
+            .map(|change| change.action.subject().name)
+            .collect();
+        assert_eq!(names, ["ada"]);
+    }
+
+    #[test]
+    fn an_account_gets_the_very_state_back_that_it_had() {
+        let action = TenantAction::SetPerUserMfa {
+            account: "1".to_owned(),
+            name: "ada".to_owned(),
+            before: PerUserMfa::Enforced,
+            after: PerUserMfa::Disabled,
+        };
+        let (before, after) = action.keeps().unwrap();
+        let kept = KeptValue {
+            subject: action.subject(),
+            before,
+            after,
+            ..kept(true, false)
+        };
+        let plan = put_back(&[(kept, Some(json!("disabled")))]);
+        let back = TenantAction::SetPerUserMfa {
+            account: "1".to_owned(),
+            name: "ada".to_owned(),
+            before: PerUserMfa::Disabled,
+            after: PerUserMfa::Enforced,
+        };
+        assert_eq!(plan.changes[0].action, back);
     }
 
     #[test]

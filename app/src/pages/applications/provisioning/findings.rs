@@ -136,7 +136,7 @@ fn Permissions(
             {list("Missing", Tone::Bad, Icon::CircleX, judged.missing)}
             <Expander summary=sentence open=open>
                 {list("Granted", Tone::Ok, Icon::Check, judged.granted)}
-                {list("Not granted, needed for checks only", Tone::Plain, Icon::CircleDashed, judged.absent)}
+                {list("Not granted, needed for checks and switches only", Tone::Plain, Icon::CircleDashed, judged.absent)}
             </Expander>
             {(!excess.is_empty())
                 .then(|| {

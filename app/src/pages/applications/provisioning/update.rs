@@ -5,7 +5,7 @@
 
 use leptos::prelude::*;
 use signpost_model::connection::{
-    ConnectionProblem, ConnectionProblemKind, ConnectionSettings, Findings,
+    ConnectionProblem, ConnectionProblemKind, ConnectionSettings, CredentialKind, Findings,
 };
 use signpost_model::{Application, ApplicationId, Author, Cloud, Policy, Role, Secret};
 use signpost_store::connections::{self, Connection, ConnectionUpdate};
@@ -18,7 +18,7 @@ use super::licenses::read_grants;
 use super::words::{shape_of_client, shape_of_domain, shape_of_secret, shape_of_tenant, told};
 use super::{REFUSAL_KEY, Stored};
 use crate::connection_check::{Checked, check};
-use crate::connector::{Connector, ConnectorProblem};
+use crate::connector::{Connector, ConnectorProblem, Credential, stored_credential};
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Posted, Refusal, internal, respond, session};
 use crate::pages::applications::{STALE, id_of_form, version_of_form};
@@ -84,6 +84,10 @@ fn unusable(problem: ConnectorProblem) -> FormErrors {
             "client_id",
             "Enter the client ID as 32 letters and digits with dashes",
         ),
+        ConnectorProblem::Certificate => FormErrors::field(
+            "secret",
+            "The stored certificate cannot be used. Enter a secret's Value instead",
+        ),
         ConnectorProblem::SetUp => {
             FormErrors::field("cloud", "This machine's TLS certificates cannot be read")
         }
@@ -132,16 +136,16 @@ impl PostedForm {
         })
     }
 
-    /// The secret to sign in with: the new one, or the stored one.
+    /// What to sign in with: the new secret, or what is stored.
     async fn secret(
         &self,
         portal: &Portal,
         id: ApplicationId,
         settings: &ConnectionSettings,
         new: Option<&Secret>,
-    ) -> Result<Result<Secret, FormErrors>, PortalError> {
+    ) -> Result<Result<Credential, FormErrors>, PortalError> {
         if let Some(new) = new {
-            return Ok(Ok(new.clone()));
+            return Ok(Ok(Credential::Secret(new.clone())));
         }
         let known = self.stored.connection.as_ref();
         if known.is_some_and(|known| known.settings.cloud != settings.cloud) {
@@ -151,7 +155,8 @@ impl PostedForm {
             )));
         }
         let mut read = portal.store.read().await?;
-        let stored = connections::open_secret(&mut read, portal.store.sealer(), id).await?;
+        let kind = known.map_or(CredentialKind::Secret, |known| known.credential);
+        let stored = stored_credential(&portal.store, &mut read, id, kind).await?;
         Ok(stored.ok_or_else(|| {
             FormErrors::field(
                 "secret",
