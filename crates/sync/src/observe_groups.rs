@@ -63,8 +63,14 @@ pub async fn observe_groups<S: GroupSink>(
     if let Some(link) = delta_link {
         let start = DeltaStart::Link(DeltaLink::from_stored(link));
         match read(client, sink, start).await {
-            Err(ObserveError::Graph(error)) if *error.kind() == ErrorKind::DeltaExpired => {
-                tracing::info!("the delta link of groups has expired: reading them in full");
+            // It has expired, or leads to where a practice tenant was before.
+            Err(ObserveError::Graph(error))
+                if matches!(
+                    error.kind(),
+                    ErrorKind::DeltaExpired | ErrorKind::ForeignLink { .. }
+                ) =>
+            {
+                tracing::info!("the delta link of groups is of no use: reading them in full");
             }
             Err(error) => return Err(error),
             Ok((link, _)) => return keep(sink, link).await,

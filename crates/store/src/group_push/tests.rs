@@ -14,8 +14,8 @@ use super::plan::{PlannedGroup, finish_group, write_actions};
 use super::tenant::{self, SeenGroup};
 use super::{Choice, Chosen, choose, decide, end, list, list_of_user};
 use crate::fixtures::{
-    NOW, account, add_connected, add_group, add_users, alice, claim, dirty, group, queue, random,
-    settle_all, start, user,
+    NOW, account, add_connected, add_group, add_users, alice, claim, connect, dirty, group, queue,
+    random, settle_all, start, user,
 };
 use crate::runs::RunLease;
 use crate::{Store, accounts, both_engines, memberships, snapshots};
@@ -349,6 +349,24 @@ both_engines! {
         let mut db = store.read().await.unwrap();
         let opened = tenant::open_delta_link(&mut db, store.sealer(), application.id).await.unwrap();
         assert_eq!(opened.unwrap().expose(), link.expose());
+    }
+
+    async fn in_another_tenant_no_group_is_linked_any_more(store: Store) {
+        add_group(&store, 1, "Sales", &[]).await;
+        let application = add_connected(&store).await;
+        push(&store, &application, 1).await;
+        let lease = start(&store, application.id, RunScope::Everyone).await.lease;
+        let found = [seen(tenant_group("g1", "Sales"), &[])];
+        tenant::store_groups(&store, &lease, None, &found, NOW).await.unwrap();
+        let mut tx = store.write().await.unwrap();
+        let choice = Choice::Link(ObjectId::new("g1"));
+        decide(&mut tx, application.id, group(1), &choice, &alice(), NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        connect(&store, &application, "33333333-3333-3333-3333-333333333333").await;
+        let mut db = store.read().await.unwrap();
+        assert_eq!(tenant::count(&mut db, application.id).await.unwrap(), 0);
+        let row = &list(&mut db, application.id).await.unwrap()[0];
+        assert_eq!((row.object_id.clone(), row.state), (None, PushState::NotPushed));
     }
 
     async fn a_group_that_is_no_longer_chosen_is_looked_at_and_forgotten(store: Store) {
