@@ -4,10 +4,12 @@
 //! No I/O, no clock: instants and random numbers are arguments.
 
 pub mod certificate;
+pub mod checks;
 mod metadata;
 mod parameters;
 mod powershell;
 mod provider;
+mod provider_metadata;
 pub mod saml;
 mod settings;
 mod signature;
@@ -22,6 +24,7 @@ pub use powershell::Script;
 pub use provider::{
     Demands, IdentityProvider, IssueProblem, PostForm, RelyingParty, SignIn, Strength,
 };
+pub use provider_metadata::{MAX_METADATA, MetadataProblem, ProviderMetadata};
 pub use settings::{
     FederationSettings, FederationValues, PromptLogin, SettingField, SettingProblem,
     SettingProblemKind,
