@@ -35,6 +35,7 @@ pub const TABLES: &[&[Route]] = &[
     BASE,
     pages::applications::ROUTES,
     pages::control::ROUTES,
+    pages::federation::ROUTES,
     pages::groups::ROUTES,
     pages::import::ROUTES,
     pages::join::ROUTES,

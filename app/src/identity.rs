@@ -18,8 +18,10 @@ use crate::forms::internal;
 use crate::portal::Portal;
 use crate::urls;
 
-/// How long a signing certificate lasts, from the day before it is made.
-const CERTIFICATE_DAYS: i64 = 3 * 365;
+/// How many years a signing certificate may last.
+pub const CERTIFICATE_YEARS: std::ops::RangeInclusive<i64> = 1..=3;
+/// How many it lasts unless somebody chooses.
+pub const USUAL_YEARS: i64 = 3;
 /// How far back it is valid, against clocks that are behind.
 const BACK_DAYS: i64 = 1;
 
@@ -197,7 +199,7 @@ pub async fn current_certificate(
     {
         return Ok(current.certificate);
     }
-    let made = make_key(portal, domain, portal.clock.now()).await?;
+    let made = make_key(portal, domain, USUAL_YEARS, portal.clock.now()).await?;
     let kept = keep_key(portal, id, SigningKeyState::Current, &made).await?;
     Ok(kept.certificate)
 }
@@ -238,18 +240,16 @@ async fn open_signer(
 #[error("the stored certificate does not belong to the stored key")]
 struct UnfittingKey;
 
-/// A new key with its certificate for the tokens of a domain.
+/// A new key with its certificate for the tokens of a domain, good for some years from now.
 pub async fn make_key(
     portal: &Portal,
     domain: &str,
+    years: i64,
     now: Timestamp,
 ) -> Result<SigningKey, PortalError> {
     let mut serial = [0u8; 16];
     portal.random.fill(&mut serial);
-    let (not_before, not_after) = (
-        now.plus_days(-BACK_DAYS),
-        now.plus_days(CERTIFICATE_DAYS - 2),
-    );
+    let (not_before, not_after) = (now.plus_days(-BACK_DAYS), now.plus_days(365 * years - 2));
     let domain = domain.to_owned();
     // Making an RSA key takes a noticeable part of a second of one core.
     let made = tokio::task::spawn_blocking(move || {

@@ -15,6 +15,7 @@ pub mod connection_check;
 pub mod connector;
 pub mod csv;
 pub mod error;
+pub mod federation;
 pub mod forms;
 pub mod identity;
 pub mod listing;

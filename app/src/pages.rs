@@ -4,6 +4,7 @@ pub mod account;
 pub mod applications;
 pub mod audit_log;
 pub mod control;
+pub mod federation;
 pub mod groups;
 pub mod import;
 pub mod join;

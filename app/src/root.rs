@@ -121,6 +121,13 @@ fn ControlRoutes() -> impl MatchNestedRoutes + Clone {
             ssr=SsrMode::Async
         />
         <Route path=path!("/applications/:id/users/:user/why") view=pages::control::WhyPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/federation") view=pages::federation::FederationPage ssr=SsrMode::Async />
+        <Route path=path!("/applications/:id/immutable-ids") view=pages::federation::DoctorPage ssr=SsrMode::Async />
+        <Route
+            path=path!("/applications/:id/identity-provider")
+            view=pages::federation::ProviderPage
+            ssr=SsrMode::Async
+        />
         <Route
             path=path!("/applications/:id/users/:user/restore")
             view=pages::control::RestorePage

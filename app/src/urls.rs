@@ -134,6 +134,21 @@ pub fn application_script(id: impl Display, script: &str) -> String {
     format!("{APPLICATIONS}/{id}/powershell/{script}.ps1")
 }
 
+/// Whether the domain can be federated, and the way there and back.
+pub fn application_federation(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/federation")
+}
+
+/// Whether each account of the domain can sign in once it is federated.
+pub fn application_immutable_ids(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/immutable-ids")
+}
+
+/// Who signs the people of the domain in.
+pub fn application_identity_provider(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/identity-provider")
+}
+
 /// Names the identity provider of an application's domain: the issuer of its tokens.
 pub fn federation(id: impl Display) -> String {
     format!("/federation/{id}")

@@ -172,6 +172,9 @@ async fn admit(
         inner.organisation = organisation(&gate.portal).await?;
         if inner.operator.is_some() {
             inner.banners = app::pages::control::banners(&gate.portal).await?;
+            inner
+                .banners
+                .extend(app::pages::federation::banners(&gate.portal).await?);
         }
         take_flash(session, inner).await;
     }

@@ -78,6 +78,10 @@ pub fn build(portal: Portal, trusted_proxies: Vec<Network>) -> Router {
             "/applications/{id}/powershell/{script}",
             get(app::pages::applications::script_file),
         )
+        .route(
+            "/applications/{id}/immutable-ids.csv",
+            get(app::pages::federation::immutable_ids_file),
+        )
         .route("/federation/{id}", get(federation::metadata))
         .route(
             "/federation/{id}/sign-in",

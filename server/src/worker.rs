@@ -6,6 +6,7 @@
 //! sent without an answer is read back by whoever takes the run over.
 
 mod clients;
+mod federation;
 mod groups;
 mod journal;
 mod plan;
@@ -23,10 +24,10 @@ use futures::FutureExt;
 use signpost_app as app;
 use signpost_model::run::{Run, RunFailure, RunScope, RunState, Trigger};
 use signpost_model::time::MINUTE_MS;
-use signpost_model::{ApplicationId, ConnectionState, Timestamp};
+use signpost_model::{ApplicationId, Author, ConnectionState, TenantRequest, Timestamp};
 use signpost_store::runs::lease::heartbeat;
 use signpost_store::runs::{self, Claim, RunEnd, RunLease};
-use signpost_store::{applications, connections};
+use signpost_store::{applications, connections, federations};
 use signpost_sync::apply::{Ended, GraphTenant, Surroundings, apply};
 use signpost_sync::observe::ObserveError;
 use tokio::sync::Semaphore;
@@ -149,7 +150,9 @@ impl Worker {
 
     async fn claim(&self) -> signpost_store::Result<Option<Claim>> {
         let mut tx = self.portal.store.write().await?;
-        runs::queue_due(&mut tx, self.portal.random.as_ref(), self.now()).await?;
+        let random = self.portal.random.as_ref();
+        runs::reverts::queue_overdue(&mut tx, random, self.now()).await?;
+        runs::queue_due(&mut tx, random, self.now()).await?;
         tx.commit().await?;
         runs::claim(&self.portal.store, &self.holder, LEASE_MS, self.now()).await
     }
@@ -285,7 +288,14 @@ impl Worker {
             "run ended"
         );
         let mut tx = self.portal.store.write().await?;
+        if let Some(TenantRequest::RevertFederation { .. }) = run.request {
+            settle_revert(&mut tx, &run, end, now).await?;
+        }
         match end {
+            // What stands in the way of a change to the tenant itself says nothing of syncs.
+            RunEnd::Failed(failure) if run.scope == RunScope::Tenant => {
+                tracing::warn!(run.id = %run.id, cause = failure.text, "run failed");
+            }
             RunEnd::Failed(failure) => {
                 tracing::warn!(run.id = %run.id, cause = failure.text, "run failed");
                 let failures = connections::find(&mut tx, lease.application_id)
@@ -312,6 +322,24 @@ impl Worker {
             tenant::look_again(self, lease, &run).await?;
         }
         Ok(())
+    }
+}
+
+/// A domain that was managed already is settled without a change; one that could not be taken back
+/// says why, until the next attempt.
+async fn settle_revert(
+    tx: &mut signpost_store::Write,
+    run: &Run,
+    end: &RunEnd,
+    now: Timestamp,
+) -> signpost_store::Result<()> {
+    let application = run.application_id;
+    match end {
+        RunEnd::Done if run.tally.actions == 0 => {
+            federations::set_reverted(tx, application, &Author::SIGNPOST, now).await
+        }
+        RunEnd::Failed(failure) => federations::set_trouble(tx, application, &failure.text).await,
+        _ => Ok(()),
     }
 }
 

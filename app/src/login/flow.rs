@@ -12,7 +12,9 @@ use signpost_store::claims;
 use signpost_store::credentials::{self, Credentials};
 use signpost_store::sign_ins::{self, Proved};
 use signpost_store::user_sessions::{self, UserSession};
-use signpost_store::{TokenHash, Write, group_policies, remembered_devices, users};
+use signpost_store::{
+    TokenHash, Write, federations, group_policies, remembered_devices, signing_keys, users,
+};
 
 use super::ask::{Ask, request_hash};
 use super::cookies::Cookie;
@@ -360,7 +362,10 @@ pub async fn answer(
         Ask::SamlLogout { .. } | Ask::OwnPage => return Err(PortalError::BadRequest),
     };
     match form {
-        Ok(form) => finish(portal, waiting, Ending::Post(form)).await,
+        Ok(form) => {
+            let issued = Some((issuer.application.id, sign_in.user_name.as_str()));
+            finish_with(portal, waiting, Ending::Post(form), issued).await
+        }
         Err(IssueProblem::OtherDomain) => Ok(Ending::NotTheirs),
         Err(error) => Err(internal(&error)),
     }
@@ -429,9 +434,25 @@ pub async fn end_session(
 
 /// One request, one answer: of two at once, one gets it.
 async fn finish(portal: &Portal, waiting: &Waiting, ending: Ending) -> Result<Ending, PortalError> {
+    finish_with(portal, waiting, ending, None).await
+}
+
+/// The same, with the user whom a token was issued for: who tries out a new federation or a new
+/// certificate waits for one.
+async fn finish_with(
+    portal: &Portal,
+    waiting: &Waiting,
+    ending: Ending,
+    issued: Option<(ApplicationId, &str)>,
+) -> Result<Ending, PortalError> {
     let (id, browser) = waiting.hashes();
+    let now = portal.clock.now();
     let mut tx = portal.store.write().await?;
-    let first = sign_ins::finish(&mut tx, &id, &browser, portal.clock.now()).await?;
+    let first = sign_ins::finish(&mut tx, &id, &browser, now).await?;
+    if let Some((application, user_name)) = issued.filter(|_| first) {
+        federations::note_sign_in(&mut tx, application, user_name, now).await?;
+        signing_keys::note_used(&mut tx, application, now).await?;
+    }
     tx.commit().await?;
     Ok(if first { ending } else { Ending::Finished })
 }

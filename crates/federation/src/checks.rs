@@ -216,6 +216,17 @@ impl Check {
     }
 }
 
+/// Judges the accounts alone.
+pub fn judge_accounts(accounts: &AccountFacts) -> Check {
+    let (state, found, todo) = accounts_judged(*accounts);
+    Check {
+        kind: CheckKind::ImmutableIds,
+        state,
+        found,
+        todo,
+    }
+}
+
 /// Whether nothing stands in the way.
 pub fn may_federate(checks: &[Check]) -> bool {
     !checks.is_empty() && !checks.iter().any(Check::is_in_the_way)
@@ -468,15 +479,18 @@ fn metadata(settings: &FederationSettings, facts: &CheckFacts) -> Judged {
 }
 
 fn immutable_ids(facts: &CheckFacts) -> Judged {
-    let accounts = match &facts.accounts {
-        Ok(accounts) => accounts,
-        Err(why) => return unknown(why),
-    };
+    match &facts.accounts {
+        Ok(accounts) => accounts_judged(*accounts),
+        Err(why) => unknown(why),
+    }
+}
+
+fn accounts_judged(accounts: AccountFacts) -> Judged {
     let AccountFacts {
         total,
         open,
         waived,
-    } = *accounts;
+    } = accounts;
     if total == 0 {
         failed(
             "No account of this domain is known.",

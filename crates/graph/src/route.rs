@@ -236,6 +236,7 @@ routes! {
     REMOVE_MEMBER = Delete "/groups/{id}/members/{member}/$ref", 1, WRITE_MEMBERS;
     ASSIGN_GROUP_LICENSE = Post "/groups/{id}/assignLicense", 1,
         &["LicenseAssignment.ReadWrite.All", "Group.ReadWrite.All", "Directory.ReadWrite.All"];
+    PATCH_DOMAIN = Patch "/domains/{id}", 1, WRITE_FEDERATION;
     CREATE_FEDERATION = Post "/domains/{id}/federationConfiguration", 1, WRITE_FEDERATION;
     PATCH_FEDERATION = Patch "/domains/{id}/federationConfiguration/{configuration}", 1, WRITE_FEDERATION;
     DELETE_FEDERATION = Delete "/domains/{id}/federationConfiguration/{configuration}", 1, WRITE_FEDERATION;

@@ -136,7 +136,12 @@ pub enum Write {
         /// Whether they are to be in force.
         enabled: bool,
     },
-    /// Makes a federated domain managed again.
+    /// Makes a federated domain managed again, also one whose configuration cannot be read.
+    SetDomainManaged {
+        /// The domain.
+        domain: DomainName,
+    },
+    /// Makes a federated domain managed again, by taking its configuration away.
     DeleteFederation {
         /// The domain.
         domain: DomainName,
@@ -279,6 +284,11 @@ impl Write {
                 &route::SET_SECURITY_DEFAULTS,
                 "/policies/identitySecurityDefaultsEnforcementPolicy".to_owned(),
                 Some(json!({ "isEnabled": enabled })),
+            ),
+            Self::SetDomainManaged { domain } => (
+                &route::PATCH_DOMAIN,
+                format!("/domains/{domain}"),
+                Some(json!({ "authenticationType": "Managed" })),
             ),
             Self::DeleteFederation { domain, id } => {
                 let path = format!("/domains/{domain}/federationConfiguration/{id}");

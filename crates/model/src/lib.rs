@@ -7,6 +7,7 @@ pub mod application;
 pub mod audit;
 pub mod connection;
 pub mod directory;
+pub mod federation;
 pub mod group_push;
 pub mod id;
 pub mod license;

@@ -393,6 +393,8 @@ pub enum Reason {
     RemovedByOthers,
     /// The application no longer pushes the group.
     GroupNoLongerPushed,
+    /// Nobody said in time that the federation works.
+    NotConfirmed,
 }
 
 impl Reason {
@@ -420,6 +422,7 @@ impl Reason {
             Self::LeftGroup => "Left the group, or lost the application",
             Self::RemovedByOthers => "Somebody else removed it in the tenant",
             Self::GroupNoLongerPushed => "The application no longer pushes this group",
+            Self::NotConfirmed => "Nobody confirmed the federation in time",
         }
     }
 }

@@ -351,6 +351,8 @@ pub enum FailureKind {
     ChangedMeanwhile,
     /// Microsoft said yes and kept the old value.
     NotKept,
+    /// Granted, and refused to applications all the same.
+    NotForApplications,
     Throttled,
     Unreachable,
     Rejected,
@@ -401,6 +403,9 @@ impl FailureKind {
             }
             Self::NotKept => {
                 "Microsoft accepted this change and does not show it. Look at it in the Entra admin center, then make the plan again."
+            }
+            Self::NotForApplications => {
+                "Microsoft does not let an application do this in this tenant, although the permission is granted. An administrator can, with the PowerShell script."
             }
             Self::Throttled => "Microsoft asked us to slow down. The next sync tries again.",
             Self::Unreachable => {

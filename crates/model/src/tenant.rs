@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::federation::{FederationSetup, RevertCause};
 use crate::group_push::GroupAction;
 use crate::plan::{ObjectId, Reason};
 use crate::readiness::PerUserMfa;
@@ -21,6 +22,26 @@ pub enum TenantRequest {
     TurnOffPerUserMfa { administrators: bool },
     /// A new secret for the registration, in use, and the old one gone.
     RenewSecret,
+    /// The domain signs in through this identity provider, and is taken back by itself unless
+    /// somebody confirms in time.
+    Federate {
+        setup: FederationSetup,
+        /// Where the provider's metadata answers; empty when that is not known.
+        metadata: String,
+        /// Who is to sign in for a test.
+        tester: String,
+        confirm_minutes: i64,
+    },
+    /// The federated domain is told what differs: a new certificate, another rule.
+    UpdateFederation { setup: FederationSetup },
+    /// Microsoft signs the people of the domain in again.
+    RevertFederation {
+        because: RevertCause,
+        /// The provider that it is taken back from.
+        issuer: String,
+    },
+    /// Accounts get the ImmutableId of their user: these, or all that can be put right.
+    RepairImmutableIds { only: Option<Vec<ObjectId>> },
     /// Every value that Signpost changed and remembered becomes what it was.
     PutBack,
 }
@@ -33,6 +54,17 @@ impl TenantRequest {
             Self::SetSecurityDefaults { enabled: false } => "Turn off security defaults",
             Self::TurnOffPerUserMfa { .. } => "Turn off per-user MFA",
             Self::RenewSecret => "Renew the client secret",
+            Self::Federate { .. } => "Federate the domain",
+            Self::UpdateFederation { .. } => "Update the federation of the domain",
+            Self::RevertFederation {
+                because: RevertCause::Asked,
+                ..
+            } => "Revert the federation of the domain",
+            Self::RevertFederation {
+                because: RevertCause::NotConfirmed,
+                ..
+            } => "Take the domain back: its federation was not confirmed",
+            Self::RepairImmutableIds { .. } => "Repair ImmutableIds",
             Self::PutBack => "Put back old values",
         }
     }
@@ -79,6 +111,36 @@ pub enum TenantAction {
         key_id: String,
         name: String,
     },
+    /// A managed domain becomes federated.
+    Federate {
+        domain: String,
+        after: FederationSetup,
+        tester: String,
+        confirm_minutes: i64,
+    },
+    /// Only fields that differ stand in both.
+    UpdateFederation {
+        domain: String,
+        /// Microsoft's own id of the federation.
+        federation: String,
+        before: FederationSetup,
+        after: FederationSetup,
+    },
+    /// A federated domain becomes managed.
+    RevertFederation {
+        domain: String,
+        /// What it was federated with; nothing when Microsoft does not show it.
+        before: Option<FederationSetup>,
+    },
+    SetAccountImmutableId {
+        object_id: ObjectId,
+        user_name: String,
+        before: Option<String>,
+        after: String,
+        /// The name that the account has in between: Microsoft refuses the change while its domain
+        /// is federated.
+        by_way_of: Option<String>,
+    },
 }
 
 impl TenantAction {
@@ -90,6 +152,10 @@ impl TenantAction {
             Self::SetPerUserMfa { .. } => "set_per_user_mfa",
             Self::AddSecret { .. } => "add_secret",
             Self::RemoveSecret { .. } => "remove_secret",
+            Self::Federate { .. } => "federate",
+            Self::UpdateFederation { .. } => "update_federation",
+            Self::RevertFederation { .. } => "revert_federation",
+            Self::SetAccountImmutableId { .. } => "set_account_immutable_id",
         }
     }
 
@@ -106,6 +172,10 @@ impl TenantAction {
             Self::AddSecret { .. } => "Add and use",
             Self::RemoveSecret { .. } => "Remove",
             Self::Group { change, .. } => change.label(),
+            Self::Federate { .. } => "Federate",
+            Self::UpdateFederation { .. } => "Update federation",
+            Self::RevertFederation { .. } => "Revert",
+            Self::SetAccountImmutableId { .. } => "Set ImmutableId",
         }
     }
 
@@ -115,7 +185,11 @@ impl TenantAction {
             Self::SetSecurityDefaults { .. }
             | Self::SetPerUserMfa { .. }
             | Self::AddSecret { .. }
-            | Self::RemoveSecret { .. } => false,
+            | Self::RemoveSecret { .. }
+            | Self::Federate { .. }
+            | Self::UpdateFederation { .. }
+            | Self::RevertFederation { .. }
+            | Self::SetAccountImmutableId { .. } => false,
             Self::Group { change, .. } => change.is_removal(),
         }
     }
@@ -136,6 +210,14 @@ impl TenantAction {
             Self::AddSecret { registration, .. } | Self::RemoveSecret { registration, .. } => {
                 Subject::new("registration_secret", registration, "Client secret")
             }
+            Self::Federate { domain, .. }
+            | Self::UpdateFederation { domain, .. }
+            | Self::RevertFederation { domain, .. } => Subject::new("domain", domain, domain),
+            Self::SetAccountImmutableId {
+                object_id,
+                user_name,
+                ..
+            } => Subject::new("account", object_id.as_str(), user_name),
         }
     }
 
@@ -146,6 +228,12 @@ impl TenantAction {
             Self::SetPerUserMfa { before, after, .. } => Some((json!(before), json!(after))),
             // The ledger holds what is Signpost's of groups, and snapshots what was there.
             Self::Group { .. } | Self::AddSecret { .. } | Self::RemoveSecret { .. } => None,
+            // What the domain was stands in the plan, and Revert is the way back. An ImmutableId is
+            // nobody's once its user signs in by another.
+            Self::Federate { .. }
+            | Self::UpdateFederation { .. }
+            | Self::RevertFederation { .. }
+            | Self::SetAccountImmutableId { .. } => None,
         }
     }
 }

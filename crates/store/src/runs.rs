@@ -3,10 +3,12 @@
 pub mod actions;
 pub mod approval;
 pub mod chains;
+mod federating;
 pub mod lease;
 pub mod outcomes;
 pub mod plan;
 pub mod removals;
+pub mod reverts;
 pub mod tenant_actions;
 #[cfg(test)]
 mod tests;
@@ -274,6 +276,24 @@ async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
         .collect()
 }
 
+/// The last runs about the tenant of an application itself, newest first.
+pub async fn list_of_tenant(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    let sql = format!(
+        "select {COLUMNS} from runs where application_id = $1 and scope = 'tenant'
+         order by id desc limit $2"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(application.to_string())
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(run).collect()
+}
+
 /// A run that a worker holds now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
@@ -301,7 +321,8 @@ pub async fn claim(
                    where q.state = 'queued' and a.deleted_at is null
                      and not exists (select 1 from runs b where b.application_id = q.application_id
                        and b.state in ('planning', 'applying'))
-                   order by case when q.only_user = '' then 1 else 0 end, q.id limit 1";
+                   order by case when q.run_trigger = 'schedule' and q.scope = 'tenant' then 0
+                     when q.only_user = '' then 2 else 1 end, q.id limit 1";
     take(store, waiting, false, holder, length_ms, now).await
 }
 

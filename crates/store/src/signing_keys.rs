@@ -20,15 +20,20 @@ pub enum SigningKeyState {
     Current,
     /// Published, and signs after the current one.
     Next,
+    /// Signed before the current one, and could again until it is retired.
+    Previous,
     /// Signed once; its private half is gone.
     Retired,
 }
 
 impl SigningKeyState {
+    const ALL: [Self; 4] = [Self::Current, Self::Next, Self::Previous, Self::Retired];
+
     const fn key(self) -> &'static str {
         match self {
             Self::Current => "current",
             Self::Next => "next",
+            Self::Previous => "previous",
             Self::Retired => "retired",
         }
     }
@@ -38,6 +43,7 @@ impl SigningKeyState {
         match self {
             Self::Current => "Current",
             Self::Next => "Next",
+            Self::Previous => "Previous",
             Self::Retired => "Retired",
         }
     }
@@ -47,7 +53,7 @@ impl FromStr for SigningKeyState {
     type Err = UnknownChoice;
 
     fn from_str(text: &str) -> std::result::Result<Self, UnknownChoice> {
-        [Self::Current, Self::Next, Self::Retired]
+        Self::ALL
             .into_iter()
             .find(|state| state.key() == text)
             .ok_or(UnknownChoice)
@@ -64,6 +70,10 @@ pub struct KnownCertificate {
     pub not_before: Timestamp,
     pub not_after: Timestamp,
     pub created_at: Timestamp,
+    /// Since when it signs, when it followed another one.
+    pub switched_at: Option<Timestamp>,
+    /// When somebody first signed in by it, since it followed another one.
+    pub used_at: Option<Timestamp>,
 }
 
 /// A key and its certificate.
@@ -136,16 +146,17 @@ pub async fn find(
     }))
 }
 
-/// The certificates of an application: current, next, then the retired ones, newest first. No
-/// private key is opened.
+/// The certificates of an application: current, next, previous, then the retired ones, newest
+/// first. No private key is opened.
 pub async fn list(
     db: &mut AnyConnection,
     application: ApplicationId,
 ) -> Result<Vec<KnownCertificate>> {
     let rows = sqlx::query(
-        "select id, state, certificate, not_before, not_after, created_at from signing_keys
-         where application_id = $1
-         order by case state when 'current' then 0 when 'next' then 1 else 2 end,
+        "select id, state, certificate, not_before, not_after, created_at, switched_at, used_at
+         from signing_keys where application_id = $1
+         order by case state when 'current' then 0 when 'next' then 1 when 'previous' then 2
+             else 3 end,
            created_at desc, id desc limit $2",
     )
     .bind(application.to_string())
@@ -162,6 +173,45 @@ pub async fn list(
                 not_before: row.time("not_before")?,
                 not_after: row.time("not_after")?,
                 created_at: row.time("created_at")?,
+                switched_at: row.optional_time("switched_at")?,
+                used_at: row.optional_time("used_at")?,
+            })
+        })
+        .collect()
+}
+
+/// A certificate that signs and ends before long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndingCertificate {
+    pub application_id: ApplicationId,
+    /// The application's name.
+    pub name: String,
+    pub not_after: Timestamp,
+}
+
+/// The current certificates that end before then, of applications whose people Signpost signs in.
+pub async fn list_ending(
+    db: &mut AnyConnection,
+    before: Timestamp,
+) -> Result<Vec<EndingCertificate>> {
+    let rows = sqlx::query(
+        "select k.application_id, a.name, k.not_after
+         from signing_keys k join applications a on a.id = k.application_id
+         where k.state = 'current' and k.not_after < $1 and a.deleted_at is null
+           and not exists (select 1 from identity_providers p
+             where p.application_id = k.application_id)
+         order by k.not_after, k.application_id limit 20",
+    )
+    .bind(before.as_millis())
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = TableRow::new("signing_keys", row);
+            Ok(EndingCertificate {
+                application_id: row.parsed("application_id")?,
+                name: row.text("name")?,
+                not_after: row.time("not_after")?,
             })
         })
         .collect()
@@ -183,8 +233,8 @@ pub async fn note_created(
     Ok(())
 }
 
-/// Lets the next key sign; the one that signed is retired and its private half forgotten.
-/// `expected` is the next key that the operator saw.
+/// Lets the next key sign. The one that signed is kept until it is retired, so that the way back is
+/// open; the one before it is retired now. `expected` is the next key that the operator saw.
 pub async fn switch(
     tx: &mut Write,
     application: ApplicationId,
@@ -192,40 +242,132 @@ pub async fn switch(
     by: &Author,
     now: Timestamp,
 ) -> Result<()> {
-    let next: Option<String> = sqlx::query_scalar(
-        "select id from signing_keys where application_id = $1 and state = 'next' and id = $2",
-    )
-    .bind(application.to_string())
-    .bind(expected.to_string())
-    .fetch_optional(&mut **tx)
-    .await?;
-    if next.is_none() {
+    if !is_in_state(tx, application, expected, SigningKeyState::Next).await? {
         return Err(Error::NotFound("next certificate"));
     }
-    // What cannot sign any more needs no secret: an empty text is none.
-    sqlx::query(
-        "update signing_keys set state = 'retired', private_key_sealed = ''
-         where application_id = $1 and state = 'current'",
-    )
-    .bind(application.to_string())
-    .execute(&mut **tx)
-    .await?;
-    let switched = sqlx::query(
-        "update signing_keys set state = 'current' where application_id = $1 and id = $2",
-    )
-    .bind(application.to_string())
-    .bind(expected.to_string())
-    .execute(&mut **tx)
-    .await?;
-    if switched.rows_affected() != 1 {
+    forget_previous(tx, application).await?;
+    let (current, previous) = (SigningKeyState::Current, SigningKeyState::Previous);
+    change_state(tx, application, current, previous, None).await?;
+    let switched = change_state(tx, application, SigningKeyState::Next, current, Some(now)).await?;
+    if switched != 1 {
         return Err(Error::Stale("certificate"));
     }
+    let action = "application.certificate_switched";
+    note(tx, application, action, by, now).await
+}
+
+/// Lets the previous key sign again; the one that signed is the next one. `expected` is the
+/// previous key that the operator saw.
+pub async fn switch_back(
+    tx: &mut Write,
+    application: ApplicationId,
+    expected: SigningKeyId,
+    by: &Author,
+    now: Timestamp,
+) -> Result<()> {
+    if !is_in_state(tx, application, expected, SigningKeyState::Previous).await? {
+        return Err(Error::NotFound("previous certificate"));
+    }
+    let (current, next) = (SigningKeyState::Current, SigningKeyState::Next);
+    // One that was made meanwhile never signed.
+    sqlx::query("delete from signing_keys where application_id = $1 and state = 'next'")
+        .bind(application.to_string())
+        .execute(&mut **tx)
+        .await?;
+    change_state(tx, application, current, next, None).await?;
+    let previous = SigningKeyState::Previous;
+    change_state(tx, application, previous, current, Some(now)).await?;
+    let action = "application.certificate_switched_back";
+    note(tx, application, action, by, now).await
+}
+
+/// Notes that somebody got a token of the current key, once after each switch.
+pub async fn note_used(tx: &mut Write, application: ApplicationId, now: Timestamp) -> Result<()> {
+    sqlx::query(
+        "update signing_keys set used_at = $2
+         where application_id = $1 and state = 'current' and used_at is null",
+    )
+    .bind(application.to_string())
+    .bind(now.as_millis())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the private half of the previous key. `expected` is the one that the operator saw.
+pub async fn retire(
+    tx: &mut Write,
+    application: ApplicationId,
+    expected: SigningKeyId,
+    by: &Author,
+    now: Timestamp,
+) -> Result<()> {
+    if !is_in_state(tx, application, expected, SigningKeyState::Previous).await? {
+        return Err(Error::NotFound("previous certificate"));
+    }
+    forget_previous(tx, application).await?;
+    note(tx, application, "application.certificate_retired", by, now).await
+}
+
+async fn is_in_state(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+    id: SigningKeyId,
+    state: SigningKeyState,
+) -> Result<bool> {
+    let found: Option<String> = sqlx::query_scalar(
+        "select id from signing_keys where application_id = $1 and state = $2 and id = $3",
+    )
+    .bind(application.to_string())
+    .bind(state.key())
+    .bind(id.to_string())
+    .fetch_optional(db)
+    .await?;
+    Ok(found.is_some())
+}
+
+/// What cannot sign any more needs no secret: an empty text is none.
+async fn forget_previous(tx: &mut Write, application: ApplicationId) -> Result<()> {
+    sqlx::query(
+        "update signing_keys set state = 'retired', private_key_sealed = ''
+         where application_id = $1 and state = 'previous'",
+    )
+    .bind(application.to_string())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn change_state(
+    tx: &mut Write,
+    application: ApplicationId,
+    from: SigningKeyState,
+    to: SigningKeyState,
+    signs_since: Option<Timestamp>,
+) -> Result<u64> {
+    let changed = sqlx::query(
+        "update signing_keys set state = $3, switched_at = coalesce($4, switched_at),
+           used_at = null
+         where application_id = $1 and state = $2",
+    )
+    .bind(application.to_string())
+    .bind(from.key())
+    .bind(to.key())
+    .bind(signs_since.map(Timestamp::as_millis))
+    .execute(&mut **tx)
+    .await?;
+    Ok(changed.rows_affected())
+}
+
+async fn note(
+    tx: &mut Write,
+    application: ApplicationId,
+    action: &'static str,
+    by: &Author,
+    now: Timestamp,
+) -> Result<()> {
     let subject = applications::subject_of(tx, application).await?;
-    audit::append(
-        tx,
-        &by.entry("application.certificate_switched", subject),
-        now,
-    );
+    audit::append(tx, &by.entry(action, subject), now);
     Ok(())
 }
 
@@ -243,13 +385,8 @@ pub async fn discard_next(
     if gone.rows_affected() == 0 {
         return Ok(());
     }
-    let subject = applications::subject_of(tx, application).await?;
-    audit::append(
-        tx,
-        &by.entry("application.next_certificate_discarded", subject),
-        now,
-    );
-    Ok(())
+    let action = "application.next_certificate_discarded";
+    note(tx, application, action, by, now).await
 }
 
 const fn private_key_row(id: &str) -> RowIdentity<'_> {
@@ -295,7 +432,7 @@ mod tests {
             assert_eq!(found.certificate, "first");
         }
 
-        async fn a_switch_lets_the_next_key_sign_and_forgets_the_old_one(store: Store) {
+        async fn a_switch_can_be_taken_back_until_the_old_key_is_retired(store: Store) {
             let id = add_connected(&store).await.id;
             let mut tx = store.write().await.unwrap();
             for (text, state) in [("old", SigningKeyState::Current), ("new", SigningKeyState::Next)] {
@@ -303,20 +440,72 @@ mod tests {
                 create(&mut tx, store.sealer(), &random(), id, state, &made, NOW).await.unwrap();
             }
             let known = list(&mut tx, id).await.unwrap();
-            assert_eq!(known.iter().map(|one| one.state).collect::<Vec<_>>(),
-                [SigningKeyState::Current, SigningKeyState::Next]);
+            let (old, new) = (known[0].id, known[1].id);
             let by = crate::fixtures::alice();
-            let wrong = switch(&mut tx, id, known[0].id, &by, NOW).await;
+            let wrong = switch(&mut tx, id, old, &by, NOW).await;
             assert!(matches!(wrong, Err(Error::NotFound(_))));
-            switch(&mut tx, id, known[1].id, &by, NOW).await.unwrap();
-            let current = find(&mut tx, store.sealer(), id, SigningKeyState::Current).await.unwrap();
-            assert_eq!(current.unwrap().private_key.expose(), "new");
-            let left: i64 = sqlx::query_scalar(
-                "select count(*) from signing_keys where private_key_sealed <> ''")
-                .fetch_one(&mut *tx).await.unwrap();
-            assert_eq!(left, 1);
-            let again = switch(&mut tx, id, known[1].id, &by, NOW).await;
+            switch(&mut tx, id, new, &by, NOW).await.unwrap();
+            let again = switch(&mut tx, id, new, &by, NOW).await;
             assert!(matches!(again, Err(Error::NotFound(_))), "a second click");
+            assert_eq!(signs(&mut tx, &store, id).await, "new");
+            note_used(&mut tx, id, NOW).await.unwrap();
+            note_used(&mut tx, id, NOW.plus_days(1)).await.unwrap();
+            assert_eq!(list(&mut tx, id).await.unwrap()[0].used_at, Some(NOW));
+
+            switch_back(&mut tx, id, old, &by, NOW).await.unwrap();
+            assert_eq!(signs(&mut tx, &store, id).await, "old");
+            let again = switch_back(&mut tx, id, old, &by, NOW).await;
+            assert!(matches!(again, Err(Error::NotFound(_))), "a second click");
+            switch(&mut tx, id, new, &by, NOW).await.unwrap();
+
+            let wrong = retire(&mut tx, id, new, &by, NOW).await;
+            assert!(matches!(wrong, Err(Error::NotFound(_))), "what signs is not retired");
+            retire(&mut tx, id, old, &by, NOW).await.unwrap();
+            let known = list(&mut tx, id).await.unwrap();
+            assert_eq!(known.iter().map(|one| (one.state, one.switched_at)).collect::<Vec<_>>(),
+                [(SigningKeyState::Current, Some(NOW)), (SigningKeyState::Retired, Some(NOW))]);
+            assert_eq!(secrets(&mut tx).await, 1);
         }
+
+        async fn a_certificate_that_signs_is_told_before_it_ends(store: Store) {
+            let id = add_connected(&store).await.id;
+            let mut tx = store.write().await.unwrap();
+            for (text, state) in [("old", SigningKeyState::Current), ("new", SigningKeyState::Next)] {
+                let made = key(text);
+                create(&mut tx, store.sealer(), &random(), id, state, &made, NOW).await.unwrap();
+            }
+            assert_eq!(list_ending(&mut tx, NOW.plus_days(364)).await.unwrap(), []);
+            let ending = list_ending(&mut tx, NOW.plus_days(366)).await.unwrap();
+            assert_eq!(ending.len(), 1);
+            assert_eq!((ending[0].application_id, ending[0].name.as_str()), (id, "Microsoft 365"));
+        }
+
+        async fn a_second_switch_forgets_the_key_before(store: Store) {
+            let id = add_connected(&store).await.id;
+            let mut tx = store.write().await.unwrap();
+            let by = crate::fixtures::alice();
+            let made = key("first");
+            let current = SigningKeyState::Current;
+            create(&mut tx, store.sealer(), &random(), id, current, &made, NOW).await.unwrap();
+            for text in ["second", "third"] {
+                let (made, next) = (key(text), SigningKeyState::Next);
+                create(&mut tx, store.sealer(), &random(), id, next, &made, NOW).await.unwrap();
+                let known = list(&mut tx, id).await.unwrap();
+                switch(&mut tx, id, known[1].id, &by, NOW).await.unwrap();
+                assert_eq!(signs(&mut tx, &store, id).await, text);
+            }
+            assert_eq!(secrets(&mut tx).await, 2);
+        }
+    }
+
+    async fn signs(tx: &mut Write, store: &crate::Store, id: ApplicationId) -> String {
+        let current = SigningKeyState::Current;
+        let found = find(tx, store.sealer(), id, current).await.unwrap();
+        found.unwrap().private_key.expose().to_owned()
+    }
+
+    async fn secrets(tx: &mut Write) -> i64 {
+        let sql = "select count(*) from signing_keys where private_key_sealed <> ''";
+        sqlx::query_scalar(sql).fetch_one(&mut **tx).await.unwrap()
     }
 }

@@ -5,6 +5,8 @@
 //! answers can get lost. Changes of the same subject run in order, others side by side.
 
 mod engine;
+pub mod federation;
+mod graph_federation;
 mod graph_settings;
 mod plan;
 
@@ -15,6 +17,7 @@ use signpost_model::run::Outcome;
 
 pub use crate::apply::{Answer, Ended, ReadFailure, Signal, Surroundings, Why};
 pub use engine::apply;
+pub use graph_federation::read_domain;
 pub use graph_settings::{GraphSettings, Secrets, per_user_mfa};
 pub use plan::{
     AskedAccount, ListedSecret, PutBack, TenantPlan, hash, put_back, renew_secret,

@@ -34,6 +34,8 @@ impl fmt::Debug for Clients {
 struct Known {
     settings: ConnectionSettings,
     secret_saved_at: Option<Timestamp>,
+    /// A check may have followed on a new permission, which counts from the next token on.
+    checked_at: Option<Timestamp>,
     client: Client,
 }
 
@@ -63,6 +65,7 @@ impl Clients {
         if let Some(found) = known.get(&application)
             && found.settings == connection.settings
             && found.secret_saved_at == connection.secret_saved_at
+            && found.checked_at == connection.checked_at
         {
             return Ok(found.client.clone());
         }
@@ -80,6 +83,7 @@ impl Clients {
             Known {
                 settings: connection.settings,
                 secret_saved_at: connection.secret_saved_at,
+                checked_at: connection.checked_at,
                 client: client.clone(),
             },
         );

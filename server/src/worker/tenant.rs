@@ -22,7 +22,7 @@ use signpost_sync::translate::run_failure;
 use super::clients::GraphClock;
 use super::journal::signal;
 use super::secret::StoredSecret;
-use super::{Interrupted, Worker};
+use super::{Interrupted, Worker, federation};
 
 /// Remembered values read at a time.
 const CHUNK: i64 = 200;
@@ -42,7 +42,7 @@ pub(super) async fn make(
     let Some(request) = &run.request else {
         return Err(Interrupted::Cancelled);
     };
-    let changes = match plan(worker, lease, request, client).await? {
+    let changes = match plan(worker, lease, run, request, client).await? {
         TenantPlan::Changes(changes) => changes,
         TenantPlan::Refused(failure) => return Err(Interrupted::Failed(failure)),
     };
@@ -56,10 +56,35 @@ pub(super) async fn make(
 async fn plan(
     worker: &Worker,
     lease: &RunLease,
+    run: &Run,
     request: &TenantRequest,
     client: &Client,
 ) -> std::result::Result<TenantPlan, Interrupted> {
     match request {
+        TenantRequest::Federate {
+            setup,
+            metadata,
+            tester,
+            confirm_minutes,
+        } => {
+            let asked = federation::Asked {
+                setup,
+                metadata,
+                tester,
+                confirm_minutes: *confirm_minutes,
+            };
+            federation::plan_federate(worker, lease, run, client, asked).await
+        }
+        TenantRequest::UpdateFederation { setup } => {
+            federation::plan_update(worker, lease, client, setup).await
+        }
+        TenantRequest::RevertFederation { because, issuer } => {
+            let plan = federation::plan_revert(worker, lease, client, issuer, *because).await?;
+            with_old_values(plan, worker, lease, client).await
+        }
+        TenantRequest::RepairImmutableIds { only } => {
+            federation::plan_repair(worker, lease, run, client, only.as_deref()).await
+        }
         TenantRequest::SetSecurityDefaults { enabled } => {
             let now = client.security_defaults().await.map_err(unread)?;
             Ok(tenant::set_security_defaults(now.is_enabled, *enabled))
@@ -71,6 +96,27 @@ async fn plan(
         TenantRequest::RenewSecret => renewal(worker, lease, client).await,
         TenantRequest::PutBack => Ok(TenantPlan::Changes(put_back(worker, lease, client).await?)),
     }
+}
+
+/// A revert brings back what Signpost changed for the federation's sake. What cannot be read stays
+/// remembered: it must not keep the domain from being taken back.
+async fn with_old_values(
+    plan: TenantPlan,
+    worker: &Worker,
+    lease: &RunLease,
+    client: &Client,
+) -> std::result::Result<TenantPlan, Interrupted> {
+    let TenantPlan::Changes(mut changes) = plan else {
+        return Ok(plan);
+    };
+    match put_back(worker, lease, client).await {
+        Ok(back) => changes.extend(back),
+        Err(Interrupted::Failed(failure)) => {
+            tracing::warn!(run.id = %lease.run_id, cause = failure.text, "old values stay remembered");
+        }
+        Err(other) => return Err(other),
+    }
+    Ok(TenantPlan::Changes(changes))
 }
 
 /// How long a secret that Signpost makes lasts.
@@ -270,14 +316,15 @@ pub(super) async fn look_again(worker: &Worker, lease: &RunLease, run: &Run) -> 
 pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> Result<Ended> {
     let portal = &worker.portal;
     let secrets = StoredSecret::about(worker, lease).await?;
-    let settings = GraphSettings::new(client, secrets.own, Arc::new(secrets));
     let journal = Journal {
         portal: portal.clone(),
         lease: lease.clone(),
     };
-    let clock = GraphClock(Arc::clone(&portal.clock));
+    let clock = Arc::new(GraphClock(Arc::clone(&portal.clock)));
+    let own = secrets.own;
+    let settings = GraphSettings::new(client, own, Arc::new(secrets), clock.clone());
     let surroundings = Surroundings {
-        clock: &clock,
+        clock: clock.as_ref(),
         random: portal.random.as_ref(),
     };
     tenant::apply(&settings, &journal, surroundings).await

@@ -16,6 +16,7 @@ mod circle;
 mod commands;
 mod control;
 mod cross_site;
+mod federating;
 mod federation;
 mod group_push;
 mod imports;

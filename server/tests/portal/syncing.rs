@@ -41,8 +41,13 @@ pub(crate) struct Rehearsal {
 impl Rehearsal {
     /// Connected, with nobody assigned and E3 granted to everyone who has the application.
     pub(crate) async fn begin(store: signpost_store::Store) -> Self {
+        Self::begin_with(store, Options::default()).await
+    }
+
+    /// The same, with a tenant that differs from the usual one.
+    pub(crate) async fn begin_with(store: signpost_store::Store, options: Options) -> Self {
         let conformance = Conformance::new();
-        let tenant = PracticeTenant::new(Options::default());
+        let tenant = PracticeTenant::new(options);
         let credentials = tenant.credentials().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -5,35 +5,21 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use leptos::prelude::*;
-use signpost_federation::{Certificate, FederationSettings, FederationValues, PromptLogin, Script};
-use signpost_model::{Application, ApplicationId, Cloud, Role, SignOnSettings};
-use signpost_store::connections::{self, Connection};
-use signpost_store::sign_on;
-use signpost_store::signing_keys::{self, KnownCertificate, SigningKeyState};
+use signpost_federation::{FederationSettings, Script};
+use signpost_model::{ApplicationId, Cloud, Role};
 
 use super::frame::{ApplicationPage, Part};
-use super::{found, id_of_page};
+use super::id_of_page;
 use crate::components::{
     Card, CodeBlock, EmptyState, Expander, Icon, LinkButton, Notice as Note, Precision, Tone,
     moment,
 };
 use crate::error::PortalError;
-use crate::forms::internal;
-use crate::identity::{Addresses, current_certificate};
+use crate::federation::{SetUp, Values};
 use crate::portal::{Portal, portal};
 use crate::root::page;
 use crate::urls;
 use crate::visit::{Visit, require};
-
-/// What there is to show.
-#[derive(Debug, Clone)]
-enum Scripts {
-    /// No connection yet.
-    NoDomain,
-    /// The values do not make a script, each with its reason.
-    Refused(Vec<String>),
-    Ready(Box<FederationSettings>),
-}
 
 /// The page.
 #[component]
@@ -42,12 +28,22 @@ pub fn PowerShellScripts() -> impl IntoView {
         require(Role::Auditor)?;
         let id = id_of_page()?;
         let portal = portal()?;
-        let (application, connection, scripts) = load(&portal, id).await?;
-        let public = portal.settings.public_url.clone();
-        let body = match scripts {
-            Scripts::NoDomain => view! { <NoDomain id=id /> }.into_any(),
-            Scripts::Refused(why) => view! { <Refused why=why id=id /> }.into_any(),
-            Scripts::Ready(settings) => {
+        let SetUp {
+            application,
+            connection,
+            values,
+            external,
+            ..
+        } = SetUp::load(&portal, id).await?;
+        let public = match external {
+            // Microsoft sends people to its address, not to the portal's.
+            Some(_) => String::new(),
+            None => portal.settings.public_url.clone(),
+        };
+        let body = match values {
+            Values::NoDomain => view! { <NoDomain id=id /> }.into_any(),
+            Values::Refused(why) => view! { <Refused why=why id=id /> }.into_any(),
+            Values::Ready(settings) => {
                 view! { <Ready settings=*settings id=id public=public /> }.into_any()
             }
         };
@@ -61,66 +57,6 @@ pub fn PowerShellScripts() -> impl IntoView {
                 {body}
             </ApplicationPage>
         })
-    })
-}
-
-async fn load(
-    portal: &Portal,
-    id: ApplicationId,
-) -> Result<(Application, Option<Connection>, Scripts), PortalError> {
-    let mut read = portal.store.read().await?;
-    let application = found(&mut read, id).await?;
-    let connection = connections::find(&mut read, id).await?;
-    drop(read);
-    let Some(known) = connection.clone() else {
-        return Ok((application, None, Scripts::NoDomain));
-    };
-    let settings = sign_on::find(&mut *portal.store.read().await?, id).await?;
-    current_certificate(portal, id, &known.settings.domain).await?;
-    let certificates = signing_keys::list(&mut *portal.store.read().await?, id).await?;
-    let values = values(portal, &application, &known, &settings, &certificates)?;
-    let scripts = match FederationSettings::new(values) {
-        Ok(settings) => Scripts::Ready(Box::new(settings)),
-        Err(problems) => Scripts::Refused(problems.iter().map(ToString::to_string).collect()),
-    };
-    Ok((application, connection, scripts))
-}
-
-fn values(
-    portal: &Portal,
-    application: &Application,
-    connection: &Connection,
-    settings: &SignOnSettings,
-    certificates: &[KnownCertificate],
-) -> Result<FederationValues, PortalError> {
-    let certificate = |state| {
-        certificates
-            .iter()
-            .find(|known| known.state == state)
-            .map(|known| Certificate::parse(&known.certificate))
-            .transpose()
-            .map_err(|error| internal(&error))
-    };
-    let cloud = connection.settings.cloud;
-    let addresses = Addresses::of(portal, cloud, application.id);
-    Ok(FederationValues {
-        cloud,
-        tenant_id: connection.settings.tenant_id.clone(),
-        domain: connection.settings.domain.clone(),
-        display_name: application.name.clone(),
-        issuer_uri: addresses.issuer,
-        passive_sign_in_uri: addresses.sign_in,
-        active_sign_in_uri: None,
-        sign_out_uri: addresses.sign_out,
-        metadata_exchange_uri: None,
-        metadata_uri: Some(addresses.metadata),
-        password_reset_uri: None,
-        protocol: settings.protocol,
-        // Switched between two statements: the next request finds the new one.
-        signing_certificate: certificate(SigningKeyState::Current)?.ok_or(PortalError::Busy)?,
-        next_signing_certificate: certificate(SigningKeyState::Next)?,
-        mfa_behavior: settings.mfa_behavior,
-        prompt_login: PromptLogin::Native,
     })
 }
 
@@ -178,7 +114,7 @@ fn Ready(settings: FederationSettings, id: ApplicationId, public: String) -> imp
     view! {
         {insecure}
         {practice}
-        <Steps domain=values.domain.clone() />
+        <Steps domain=values.domain.clone() id=id />
         <ScriptCard
             script=Script::Federate
             title="Federate"
@@ -199,7 +135,7 @@ fn Ready(settings: FederationSettings, id: ApplicationId, public: String) -> imp
 }
 
 #[component]
-fn Steps(domain: String) -> impl IntoView {
+fn Steps(domain: String, id: ApplicationId) -> impl IntoView {
     let lock_out = format!(
         "After this, everyone with an @{domain} address signs in through Signpost. Keep one cloud-only administrator on the onmicrosoft.com domain, so that you cannot lock yourself out."
     );
@@ -207,7 +143,8 @@ fn Steps(domain: String) -> impl IntoView {
         <Card id="steps" title="Before you run it">
             <ol class="card__body stack stack--tight">
                 <li>
-                    "Sync first, so that every account carries its ImmutableId. The script "
+                    "Sync first, so that every account carries its ImmutableId, and look into the "
+                    <a href=urls::application_immutable_ids(id)>"ImmutableId doctor"</a> ". The script "
                     <b>"Set ImmutableIds"</b> " below does it for accounts that Signpost may not change."
                 </li>
                 <li>
@@ -340,10 +277,7 @@ async fn file_of(portal: &Portal, id: &str, file: &str) -> Result<(String, Strin
         .strip_suffix(".ps1")
         .and_then(Script::from_key)
         .ok_or(PortalError::NotFound)?;
-    match load(portal, id).await? {
-        (_, _, Scripts::Ready(settings)) => {
-            Ok((script.file_name(&settings), script.render(&settings)))
-        }
-        _ => Err(PortalError::NotFound),
-    }
+    let set_up = SetUp::load(portal, id).await?;
+    let settings = set_up.settings().ok_or(PortalError::NotFound)?;
+    Ok((script.file_name(settings), script.render(settings)))
 }

@@ -16,6 +16,7 @@ use crate::components::{
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, Posted, respond};
 use crate::pages::control::ScheduleCard;
+use crate::pages::federation;
 use crate::portal::portal;
 use crate::root::page;
 use crate::urls;
@@ -249,6 +250,10 @@ pub async fn delete_application(#[server(default)] confirm: String) -> Result<()
         if confirm.trim() != before.name {
             let text = format!("This does not match. Type {}.", before.name);
             return Err(FormErrors::field("confirm", text).refuse(back));
+        }
+        if federation::keeps_application(&mut tx, id).await? {
+            let text = "Its domain is federated by Signpost. Revert that under Sign-on first: nobody would sign its people in.";
+            return Err(FormErrors::summary(text).refuse(back));
         }
         let now = portal.clock.now();
         applications::delete(&mut tx, id, version, &visit().author(), now)

@@ -9,13 +9,14 @@ use crate::components::Difference;
 use crate::urls;
 
 /// Kinds that the list can be narrowed to: the subject's word, and ours.
-pub(super) const KINDS: [(&str, &str); 11] = [
+pub(super) const KINDS: [(&str, &str); 12] = [
     ("operator", "Operators"),
     ("user", "Users"),
     ("group", "Groups"),
     ("import", "Imports"),
     ("application", "Applications"),
     ("assignment", "Assignments"),
+    ("account", "Accounts"),
     ("connection", "Connections"),
     ("run", "Runs"),
     ("organisation", "Organisation"),

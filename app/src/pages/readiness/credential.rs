@@ -17,7 +17,7 @@ use crate::connection_check::problem_of;
 use crate::connector::{Connector, Credential};
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, Posted, Refusal, respond};
-use crate::identity::make_key;
+use crate::identity::{USUAL_YEARS, make_key};
 use crate::portal::portal;
 use crate::urls;
 use crate::visit::{Notice, require, visit};
@@ -161,7 +161,7 @@ pub async fn make_certificate() -> Result<(), PortalError> {
         let connection = connections::find(&mut *portal.store.read().await?, id).await?;
         let domain = connection.ok_or(PortalError::NotFound)?.settings.domain;
         let now = portal.clock.now();
-        let made = make_key(&portal, &domain, now).await?;
+        let made = make_key(&portal, &domain, USUAL_YEARS, now).await?;
         let (sealer, random) = (portal.store.sealer(), portal.random.as_ref());
         let author = visit().author();
         let mut tx = portal.store.write().await?;

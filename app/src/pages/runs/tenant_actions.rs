@@ -1,6 +1,8 @@
 //! The changes of a plan to the tenant itself, each with before and after.
 
 use leptos::prelude::*;
+use signpost_federation::Certificate;
+use signpost_model::federation::{FederationField, FederationSetup};
 use signpost_model::{RunId, TenantAction};
 use signpost_store::runs::tenant_actions::StoredTenantAction;
 
@@ -103,6 +105,11 @@ const fn look_of(action: &TenantAction) -> (Icon, Tone) {
         TenantAction::AddSecret { .. } => (Icon::KeyRound, Tone::Info),
         TenantAction::RemoveSecret { .. } => (Icon::Trash2, Tone::Warn),
         TenantAction::Group { change, .. } => group_actions::look_of(change),
+        TenantAction::Federate { .. } | TenantAction::UpdateFederation { .. } => {
+            (Icon::Waypoints, Tone::Warn)
+        }
+        TenantAction::RevertFederation { .. } => (Icon::Undo2, Tone::Warn),
+        TenantAction::SetAccountImmutableId { .. } => (Icon::IdCard, Tone::Info),
     }
 }
 
@@ -130,5 +137,81 @@ pub(super) fn differences(action: &TenantAction) -> Vec<Difference> {
         TenantAction::RemoveSecret { name, .. } => {
             vec![Difference::new("Secret", Some(name.clone()), None)]
         }
+        TenantAction::Federate {
+            after,
+            tester,
+            confirm_minutes,
+            ..
+        } => {
+            let mut changes = setups(&FederationSetup::default(), after);
+            let minutes = format!("{confirm_minutes} minutes");
+            changes.push(Difference::new("Test sign-in", None, Some(tester.clone())));
+            changes.push(Difference::new(
+                "To be confirmed within",
+                None,
+                Some(minutes),
+            ));
+            changes
+        }
+        TenantAction::UpdateFederation { before, after, .. } => setups(before, after),
+        TenantAction::RevertFederation { before, .. } => {
+            let before = before.clone().unwrap_or_default();
+            let words = |text: &str| Some(text.to_owned());
+            let signs_in = Difference::new(
+                "Who signs people in",
+                words("The identity provider"),
+                words("Microsoft"),
+            );
+            let mut changes = vec![signs_in];
+            changes.extend(setups(&before, &FederationSetup::default()));
+            changes
+        }
+        TenantAction::SetAccountImmutableId {
+            before,
+            after,
+            by_way_of,
+            ..
+        } => {
+            let mut changes = vec![Difference::new(
+                "ImmutableId",
+                before.clone(),
+                Some(after.clone()),
+            )];
+            if let Some(way) = by_way_of {
+                changes.push(Difference::new(
+                    "Called for a moment",
+                    None,
+                    Some(way.clone()),
+                ));
+            }
+            changes
+        }
     }
+}
+
+/// Field by field; a certificate by its thumbprint.
+fn setups(before: &FederationSetup, after: &FederationSetup) -> Vec<Difference> {
+    let mut fields: Vec<FederationField> = before
+        .fields()
+        .chain(after.fields())
+        .map(|(field, _)| field)
+        .collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let words = |setup: &FederationSetup, field: FederationField| {
+        let value = setup.get(field);
+        let shown = if field.is_certificate() {
+            Certificate::parse(value).map_or_else(
+                |_| "A certificate that cannot be read".to_owned(),
+                |certificate| format!("SHA-1 {}", certificate.sha1_fingerprint()),
+            )
+        } else {
+            value.to_owned()
+        };
+        (!value.is_empty()).then_some(shown)
+    };
+    fields
+        .into_iter()
+        .map(|field| Difference::new(field.label(), words(before, field), words(after, field)))
+        .collect()
 }

@@ -413,7 +413,7 @@ async fn walk_federation(client: &Client, domain: &DomainName) {
         Write::CreateFederation {
             domain: domain.clone(),
             signing_certificate: certificate(),
-            configuration: Box::new(configuration),
+            configuration: Box::new(configuration.clone()),
         },
     )
     .await;
@@ -423,7 +423,7 @@ async fn walk_federation(client: &Client, domain: &DomainName) {
         .unwrap()
         .unwrap();
     let id = found.id.unwrap();
-    let configuration = Box::new(FederationConfiguration {
+    let next = Box::new(FederationConfiguration {
         next_signing_certificate: Some(certificate()),
         ..FederationConfiguration::default()
     });
@@ -432,10 +432,29 @@ async fn walk_federation(client: &Client, domain: &DomainName) {
         Write::PatchFederation {
             domain: domain.clone(),
             id,
-            configuration,
+            configuration: next,
         },
     )
     .await;
+    make(
+        client,
+        Write::SetDomainManaged {
+            domain: domain.clone(),
+        },
+    )
+    .await;
+    assert_eq!(client.federation_configuration(domain).await.unwrap(), None);
+    make(
+        client,
+        Write::CreateFederation {
+            domain: domain.clone(),
+            signing_certificate: certificate(),
+            configuration: Box::new(configuration),
+        },
+    )
+    .await;
+    let found = client.federation_configuration(domain).await.unwrap();
+    let id = found.unwrap().id.unwrap();
     make(
         client,
         Write::DeleteFederation {

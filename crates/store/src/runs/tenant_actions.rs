@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::actions::ActionState;
+use super::federating;
 use super::lease::{self, Held, RunLease};
 use crate::rows::{TableRow, flag, json_keys, to_json};
 use crate::{Result, Store, kept_values};
@@ -172,6 +173,7 @@ pub async fn mark_sent(
     for row in &rows {
         let action = stored(row)?;
         kept_values::keep(&mut tx, lease, &action.action, now).await?;
+        federating::sent(&mut tx, lease, &action.action, now).await?;
     }
     sqlx::query(
         "update tenant_actions set state = 'sent', changed_at = $1
@@ -225,6 +227,7 @@ pub async fn record(
             Outcome::Skipped { .. } => skipped += 1,
         }
         kept_values::settle(&mut tx, lease, &action, outcome, now).await?;
+        federating::settled(&mut tx, lease, &action, outcome, now).await?;
     }
     sqlx::query(
         "update runs set applied = applied + $1, failed = failed + $2, skipped = skipped + $3

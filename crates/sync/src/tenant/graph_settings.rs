@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use signpost_graph::{
-    self as graph, Client, ClientId, ObjectId, RegisteredSecret, SecretText, Write,
+    self as graph, Client, ClientId, Clock, ObjectId, RegisteredSecret, SecretText, Write,
 };
 use signpost_model::readiness::PerUserMfa;
 use signpost_model::{TenantAction, Timestamp};
 
-use super::{Answer, ReadFailure, Standing, TenantSettings};
+use super::{Answer, ReadFailure, Standing, TenantSettings, graph_federation};
 use crate::apply::graph_tenant::{judge, not_graphs, read_failure};
 
 /// The secret that the application signs in with: kept by the caller, sealed.
@@ -29,6 +29,7 @@ pub struct GraphSettings {
     /// The client id of the application itself.
     own: ClientId,
     secrets: Arc<dyn Secrets>,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for GraphSettings {
@@ -38,12 +39,18 @@ impl fmt::Debug for GraphSettings {
 }
 
 impl GraphSettings {
-    /// The tenant of this client.
-    pub fn new(client: Client, own: ClientId, secrets: Arc<dyn Secrets>) -> Self {
+    /// The tenant of this client; the clock is for changes of several steps.
+    pub fn new(
+        client: Client,
+        own: ClientId,
+        secrets: Arc<dyn Secrets>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             client,
             own,
             secrets,
+            clock,
         }
     }
 
@@ -92,6 +99,78 @@ impl GraphSettings {
                     .and_then(per_user_mfa)
                     .map_or(Standing::Other, |now| between_mfa(now, *before, *after)))
             }
+            TenantAction::Federate { domain, after, .. } => {
+                graph_federation::standing_of_federate(&self.client, domain, after).await
+            }
+            TenantAction::UpdateFederation {
+                domain,
+                before,
+                after,
+                ..
+            } => graph_federation::standing_of_update(&self.client, domain, (before, after)).await,
+            TenantAction::RevertFederation { domain, before } => {
+                let before = before.as_ref();
+                graph_federation::standing_of_revert(&self.client, domain, before).await
+            }
+            TenantAction::SetAccountImmutableId {
+                object_id,
+                user_name,
+                before,
+                after,
+                by_way_of,
+            } => {
+                let ids = (before.as_deref(), after.as_str());
+                let way = by_way_of.as_deref();
+                graph_federation::standing_of_account(&self.client, object_id, ids, user_name, way)
+                    .await
+            }
+        }
+    }
+
+    async fn make(&self, action: TenantAction) -> Answer {
+        let client = &self.client;
+        match action {
+            TenantAction::AddSecret {
+                registration,
+                name,
+                ends_at,
+            } => self.add_secret(&registration, &name, ends_at).await,
+            TenantAction::RemoveSecret {
+                registration,
+                key_id,
+                ..
+            } => self.remove_secret(&registration, &key_id).await,
+            TenantAction::Federate { domain, after, .. } => {
+                graph_federation::federate(client, &domain, &after).await
+            }
+            TenantAction::UpdateFederation {
+                domain,
+                federation,
+                after,
+                ..
+            } => graph_federation::update(client, &domain, &federation, &after).await,
+            TenantAction::RevertFederation { domain, .. } => {
+                graph_federation::revert(client, &domain).await
+            }
+            TenantAction::SetAccountImmutableId {
+                object_id,
+                user_name,
+                after,
+                by_way_of,
+                ..
+            } => {
+                let clock = self.clock.as_ref();
+                let way = by_way_of.as_deref();
+                graph_federation::set_immutable_id(
+                    client, clock, &object_id, &after, &user_name, way,
+                )
+                .await
+            }
+            // Groups are carried out by their own apply.
+            other => match write_of(&other) {
+                Some(write) => judge(client.write(write).await),
+                None => not_graphs("This change is not made here."),
+            },
         }
     }
 }
@@ -213,23 +292,7 @@ impl TenantSettings for GraphSettings {
             .map(|(key, written)| (key, judge(written)))
             .collect();
         for (key, action) in others {
-            let answer = match &action {
-                TenantAction::AddSecret {
-                    registration,
-                    name,
-                    ends_at,
-                } => self.add_secret(registration, name, *ends_at).await,
-                TenantAction::RemoveSecret {
-                    registration,
-                    key_id,
-                    ..
-                } => self.remove_secret(registration, key_id).await,
-                other => match write_of(other) {
-                    Some(write) => judge(self.client.write(write).await),
-                    None => not_graphs("This change is not made here."),
-                },
-            };
-            answers.push((key, answer));
+            answers.push((key, self.make(action).await));
         }
         answers
     }
@@ -242,7 +305,11 @@ fn id_of(action: &TenantAction) -> Option<ObjectId> {
         TenantAction::SetSecurityDefaults { .. }
         | TenantAction::Group { .. }
         | TenantAction::AddSecret { .. }
-        | TenantAction::RemoveSecret { .. } => None,
+        | TenantAction::RemoveSecret { .. }
+        | TenantAction::Federate { .. }
+        | TenantAction::UpdateFederation { .. }
+        | TenantAction::RevertFederation { .. }
+        | TenantAction::SetAccountImmutableId { .. } => None,
     }
 }
 
@@ -261,7 +328,11 @@ fn write_of(action: &TenantAction) -> Option<Write> {
         },
         TenantAction::Group { .. }
         | TenantAction::AddSecret { .. }
-        | TenantAction::RemoveSecret { .. } => return None,
+        | TenantAction::RemoveSecret { .. }
+        | TenantAction::Federate { .. }
+        | TenantAction::UpdateFederation { .. }
+        | TenantAction::RevertFederation { .. }
+        | TenantAction::SetAccountImmutableId { .. } => return None,
     })
 }
 
