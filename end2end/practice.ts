@@ -87,6 +87,11 @@ export class Practice {
     return this.call("POST", "reset", { what });
   }
 
+  /** Grants the portal's registration more permissions; they count from the next token on. */
+  permit(...permissions: string[]) {
+    return this.call("POST", "applications", { grant: permissions });
+  }
+
   fault(fault: object) {
     return this.call("POST", "faults", fault);
   }
