@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use signpost_graph as graph;
 use signpost_model::connection::{ConnectionSettings, CredentialKind};
-use signpost_model::{ApplicationId, Clock, Cloud, Random, Secret};
+use signpost_model::{ApplicationId, Cloud, Random, Secret};
 use signpost_store::connection_certificates::{self, Which};
 use signpost_store::connections::{self, Connection};
 use signpost_store::{Read, Store};
@@ -19,7 +18,7 @@ use crate::portal::{Portal, Practice};
 /// Makes Graph clients for connections.
 #[derive(Debug, Clone)]
 pub struct Connector {
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn graph::Clock>,
     random: Arc<dyn Random>,
     practice: Option<Practice>,
 }
@@ -101,7 +100,7 @@ impl Connector {
     /// Of this portal.
     pub fn of(portal: &Portal) -> Self {
         Self {
-            clock: Arc::clone(&portal.clock),
+            clock: Arc::clone(&portal.graph_clock),
             random: Arc::clone(&portal.random),
             practice: portal.settings.practice.clone(),
         }
@@ -135,7 +134,7 @@ impl Connector {
             tenant.map_err(|_| ConnectorProblem::TenantId)?,
             client.map_err(|_| ConnectorProblem::ClientId)?,
             credential.for_graph()?,
-            Arc::new(GraphClock(Arc::clone(&self.clock))),
+            Arc::clone(&self.clock),
             u64::from_le_bytes(seed),
         );
         config.throttle = self.no_quota(settings.cloud);
@@ -148,7 +147,7 @@ impl Connector {
         if cloud != Cloud::Practice || practice.throttled {
             return None;
         }
-        let now = self.clock.now().as_millis();
+        let now = self.clock.now_ms();
         Some(graph::Throttle::new(graph::Quota::unlimited(), now))
     }
 
@@ -203,18 +202,4 @@ pub async fn stored_credential(
                 .map(|(certificate, key)| Credential::Certificate { certificate, key })
         }
     })
-}
-
-/// The portal's clock, as Graph's client asks for one.
-#[derive(Debug)]
-struct GraphClock(Arc<dyn Clock>);
-
-impl graph::Clock for GraphClock {
-    fn now_ms(&self) -> i64 {
-        self.0.now().as_millis()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
-    }
 }

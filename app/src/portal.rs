@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use leptos::prelude::use_context;
+use signpost_graph as graph;
 use signpost_model::{Clock, Random};
 use signpost_store::Store;
 use tokio::sync::Notify;
@@ -17,6 +18,8 @@ use crate::passwords::Passwords;
 pub struct Portal {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
+    /// The same time, as Graph's client reads it and waits by it.
+    pub graph_clock: Arc<dyn graph::Clock>,
     pub random: Arc<dyn Random>,
     pub passwords: Passwords,
     pub settings: Arc<PortalSettings>,

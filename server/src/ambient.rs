@@ -1,5 +1,8 @@
 //! The real clock and the real randomness: the only place that touches either.
 
+use std::time::Duration;
+
+use futures::future::BoxFuture;
 use rand::RngCore;
 use signpost_model::{Clock, Random, Timestamp};
 
@@ -17,6 +20,16 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+impl signpost_graph::Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        self.now().as_millis()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
     }
 }
 

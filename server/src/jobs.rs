@@ -156,6 +156,7 @@ fn portal(store: Store) -> Portal {
     Portal {
         store,
         clock: Arc::new(SystemClock),
+        graph_clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         passwords: Passwords::default(),
         settings: Arc::new(PortalSettings {

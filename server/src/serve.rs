@@ -94,6 +94,7 @@ pub fn build_portal(store: Store, http: &Http, practice: Option<Practice>) -> Po
     Portal {
         store,
         clock: Arc::new(SystemClock),
+        graph_clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         passwords: Passwords::default(),
         settings: Arc::new(PortalSettings {

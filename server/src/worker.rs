@@ -32,7 +32,7 @@ use signpost_sync::apply::{Ended, GraphTenant, Surroundings, apply};
 use signpost_sync::observe::ObserveError;
 use tokio::sync::Semaphore;
 
-use clients::{Clients, GraphClock};
+use clients::Clients;
 use journal::RunJournal;
 
 /// A worker that gives no sign of life for this long has lost its run.
@@ -269,9 +269,8 @@ impl Worker {
     ) -> signpost_store::Result<Ended> {
         let tenant = GraphTenant::new(client, Arc::clone(&self.portal.random));
         let journal = RunJournal::new(self.portal.clone(), lease.clone());
-        let clock = GraphClock(Arc::clone(&self.portal.clock));
         let surroundings = Surroundings {
-            clock: &clock,
+            clock: self.portal.graph_clock.as_ref(),
             random: self.portal.random.as_ref(),
         };
         apply(&tenant, &journal, surroundings).await

@@ -4,16 +4,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use app::connector::{Connector, stored};
 use app::portal::Portal;
-use futures::future::BoxFuture;
 use signpost_app as app;
 use signpost_graph::{Client, Observation, Observer};
 use signpost_model::connection::ConnectionSettings;
 use signpost_model::run::RunFailure;
-use signpost_model::{ApplicationId, Clock, Timestamp};
+use signpost_model::{ApplicationId, Timestamp};
 
 use super::Interrupted;
 use crate::metrics::{GraphLabels, count_graph_call};
@@ -110,19 +108,5 @@ impl Observer for Counter {
             route: observation.route.template.to_owned(),
             status: observation.status.unwrap_or(0),
         });
-    }
-}
-
-/// The portal's clock, as the apply asks for one.
-#[derive(Debug)]
-pub(super) struct GraphClock(pub(super) Arc<dyn Clock>);
-
-impl signpost_graph::Clock for GraphClock {
-    fn now_ms(&self) -> i64 {
-        self.0.now().as_millis()
-    }
-
-    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(tokio::time::sleep(duration))
     }
 }

@@ -2,7 +2,6 @@
 //! plan out after the users' actions.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use app::portal::Portal;
 use futures::StreamExt;
@@ -35,7 +34,6 @@ use signpost_sync::observe_groups::{GroupSink, SeenGroup, observe_groups};
 use signpost_sync::translate::{object_id, run_failure, tenant_group};
 use tokio::sync::Mutex;
 
-use super::clients::GraphClock;
 use super::journal::signal;
 use super::{Interrupted, Worker, reads_everything};
 
@@ -373,9 +371,8 @@ pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> 
         portal: portal.clone(),
         lease: lease.clone(),
     };
-    let clock = GraphClock(Arc::clone(&portal.clock));
     let surroundings = Surroundings {
-        clock: &clock,
+        clock: portal.graph_clock.as_ref(),
         random: portal.random.as_ref(),
     };
     apply_groups(&GraphGroups::new(client), &journal, surroundings).await

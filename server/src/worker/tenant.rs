@@ -19,7 +19,6 @@ use signpost_sync::tenant::{
 };
 use signpost_sync::translate::run_failure;
 
-use super::clients::GraphClock;
 use super::journal::signal;
 use super::secret::StoredSecret;
 use super::{Interrupted, Worker, federation};
@@ -320,9 +319,9 @@ pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> 
         portal: portal.clone(),
         lease: lease.clone(),
     };
-    let clock = Arc::new(GraphClock(Arc::clone(&portal.clock)));
+    let clock = Arc::clone(&portal.graph_clock);
     let own = secrets.own;
-    let settings = GraphSettings::new(client, own, Arc::new(secrets), clock.clone());
+    let settings = GraphSettings::new(client, own, Arc::new(secrets), Arc::clone(&clock));
     let surroundings = Surroundings {
         clock: clock.as_ref(),
         random: portal.random.as_ref(),

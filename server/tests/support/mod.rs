@@ -10,7 +10,9 @@ pub(crate) mod login;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, LOCATION, ORIGIN};
 use reqwest::redirect::Policy;
@@ -19,7 +21,7 @@ use signpost_app::passwords::Passwords;
 use signpost_app::portal::{Portal, PortalSettings, Practice};
 use signpost_model::random::SeededRandom;
 use signpost_model::time::StoppedClock;
-use signpost_model::{Operator, OperatorId, Role, Secret};
+use signpost_model::{Clock as _, Operator, OperatorId, Role, Secret};
 use signpost_server::router;
 use signpost_store::operators::{self, NewOperator};
 use signpost_store::testing::{AUTHOR, Database, NOW};
@@ -49,6 +51,20 @@ pub(crate) struct Setting {
     pub(crate) fresh: bool,
 }
 
+/// The test's clock for Graph's client, which really waits.
+#[derive(Debug)]
+struct GraphClock(Arc<StoppedClock>);
+
+impl signpost_graph::Clock for GraphClock {
+    fn now_ms(&self) -> i64 {
+        self.0.now().as_millis()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
 impl TestApp {
     /// A portal on a fresh SQLite database.
     pub(crate) async fn new() -> Self {
@@ -72,6 +88,7 @@ impl TestApp {
         let portal = Portal {
             store,
             clock: clock.clone(),
+            graph_clock: Arc::new(GraphClock(clock.clone())),
             random: Arc::new(SeededRandom::new(7)),
             passwords: Passwords::default(),
             settings: Arc::new(PortalSettings {
