@@ -74,14 +74,18 @@ pub async fn renew(portal: &Portal, session: &Session) -> Result<(), PortalError
     work.await.map_err(|error| internal(&error))
 }
 
-/// The signed-in operator of this session, if they still may be; notes that it is in use.
+/// The signed-in operator of this session, if they still may be; notes that it is in use. `known`
+/// is the operator as they were found together with the session in this very request.
 pub async fn signed_in(
     portal: &Portal,
     session: &Session,
     id: OperatorId,
+    known: Option<Operator>,
 ) -> Result<Option<Operator>, PortalError> {
-    let found = async { operators::find(&mut *portal.store.read().await?, id).await }.await;
-    let operator = found.map_err(|error| internal(&error))?;
+    let operator = match known.filter(|operator| operator.id == id) {
+        Some(operator) => Some(operator),
+        None => operators::find(&mut *portal.store.read().await?, id).await?,
+    };
     let Some(operator) = operator.filter(|operator| operator.disabled_at.is_none()) else {
         return Ok(None);
     };

@@ -11,7 +11,6 @@ use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
 use app::login::session::SignedInUser;
-use app::pages::settings::needs_second_factor;
 use app::portal::Portal;
 use app::shell::{Shortcuts, Theme};
 use app::visit::{Inner, Organisation, Visit};
@@ -26,13 +25,13 @@ use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::{BodyExt, Limited};
 use signpost_app as app;
 use signpost_model::random::random_token;
-use signpost_model::{Operator, OperatorId, Role};
-use signpost_store::settings;
+use signpost_model::{Operator, Role};
+use signpost_store::settings::{self, OfEveryPage};
 use subtle::ConstantTimeEq;
 use tower_sessions::Session;
 
 use crate::address::{Network, client_address};
-use crate::error_page;
+use crate::{error_page, sessions};
 
 /// The largest form that is read: our largest has a few hundred check boxes.
 const MOST_FORM_BYTES: usize = 512 * 1024;
@@ -137,6 +136,12 @@ async fn admit(
     if request.method == Method::POST && !FROM_MICROSOFT.contains(&route.as_str()) {
         own_post(gate, session, inner, request, body).await?;
     }
+    let is_page = request.method == Method::GET;
+    let settings = if is_page || matches!(access, Access::Role(_)) {
+        of_every_page(&gate.portal).await?
+    } else {
+        OfEveryPage::default()
+    };
     match access {
         Access::Public => {}
         Access::User => match &inner.user {
@@ -155,7 +160,7 @@ async fn admit(
             Some(operator) => {
                 let settles_it = ["/account", "/api/account/", "/api/sign-out"];
                 if !settles_it.iter().any(|path| route.starts_with(path))
-                    && needs_second_factor(&gate.portal, operator).await?
+                    && owes_second_factor(operator, &settings)
                 {
                     return Err(Refused::Redirect(
                         app::urls::ACCOUNT_SECOND_FACTOR.to_owned(),
@@ -168,14 +173,17 @@ async fn admit(
         // The framework's reader of files stops the whole request at what it cannot read.
         return Err(PortalError::BadRequest.into());
     }
-    if request.method == Method::GET {
-        inner.organisation = organisation(&gate.portal).await?;
-        if inner.operator.is_some() {
+    if is_page {
+        if inner.operator.is_some() && settings.has_alerts {
             inner.banners = app::pages::control::banners(&gate.portal).await?;
             inner
                 .banners
                 .extend(app::pages::federation::banners(&gate.portal).await?);
         }
+        inner.organisation = Organisation {
+            name: settings.organisation_name,
+            time_zone: settings.time_zone,
+        };
         take_flash(session, inner).await;
     }
     Ok(())
@@ -201,10 +209,10 @@ fn is_probe(route: &str) -> bool {
 }
 
 async fn operator(gate: &Gate, session: &Session) -> Result<Option<Operator>, PortalError> {
-    let Ok(Some(id)) = session.get::<OperatorId>(app::session::OPERATOR_KEY).await else {
+    let Some((id, known)) = sessions::signed_in(session).await else {
         return Ok(None);
     };
-    app::session::signed_in(&gate.portal, session, id).await
+    app::session::signed_in(&gate.portal, session, id, known).await
 }
 
 /// A post must come from our own page: by the browser's own word, by its origin, and, once
@@ -360,14 +368,15 @@ async fn sign_in_first(session: &Session, request: &Parts) -> Refused {
     })
 }
 
-async fn organisation(portal: &Portal) -> Result<Organisation, PortalError> {
+async fn of_every_page(portal: &Portal) -> Result<OfEveryPage, PortalError> {
     let mut read = portal.store.read().await?;
-    let name = settings::find(&mut read, &settings::ORGANISATION_NAME).await?;
-    let time_zone = settings::find(&mut read, &settings::TIME_ZONE).await?;
-    Ok(Organisation {
-        name: name.unwrap_or_default(),
-        time_zone: time_zone.unwrap_or_default(),
-    })
+    Ok(settings::of_every_page(&mut read).await?)
+}
+
+/// Whether this operator must set up a second factor before anything else.
+fn owes_second_factor(operator: &Operator, settings: &OfEveryPage) -> bool {
+    let is_owed = |from| operator.role.includes(from);
+    !operator.has_second_factor && settings.second_factor_from.is_some_and(is_owed)
 }
 
 async fn take_flash(session: &Session, inner: &mut Inner) {

@@ -25,7 +25,7 @@ pub use operator_acts::{
 };
 pub use operators::{NewOperatorPage, Operators, create_operator, initial_password};
 pub use organisation::{OrganisationPage, save_organisation};
-pub use security::{Security, needs_second_factor, save_security};
+pub use security::{Security, save_security};
 
 /// The routes of these pages.
 pub const ROUTES: &[Route] = &[

@@ -66,8 +66,8 @@ pub fn UsersPage() -> impl IntoView {
         let (filter, order) = (filter_of(&query), order_of(&query));
         let portal = portal()?;
         let mut read = portal.store.read().await?;
-        let found = users::list(&mut read, &filter, order, &query.page()).await?;
-        let total = users::count(&mut read, &filter).await?;
+        let (found, total) =
+            users::list_and_count(&mut read, &filter, order, &query.page()).await?;
         let more = more_filters(&mut read, &query).await?;
         drop(read);
         let may_write = visit().may(Role::Administrator);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use signpost_model::time::{HOUR_MS, MINUTE_MS};
 use signpost_model::{ApplicationId, Author, Timestamp};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::rows::TableRow;
 use crate::{Error, Result, Write, applications, audit};
@@ -201,27 +201,31 @@ pub enum AlertKind {
 }
 
 /// Failed runs in a row from which on every page says so: one alone passes by itself.
-const FAILURES_TO_TELL: i64 = 2;
+pub(crate) const FAILURES_TO_TELL: i64 = 2;
 
 /// Banners, at most.
 const MOST_ALERTS: i64 = 5;
 
+/// The applications that every page has something to say about; `$1` is [`FAILURES_TO_TELL`].
+pub(crate) const ALERTING: &str = "from applications a
+     left join connections c on c.application_id = a.id
+     where a.deleted_at is null and (a.paused_at is not null or c.failures >= $1)";
+
 /// What every page has to say about applications.
 pub async fn list_alerts(db: &mut AnyConnection) -> Result<Vec<Alert>> {
-    let rows = sqlx::query(
+    let sql = format!(
         "select a.id, a.name, a.paused_at, a.paused_by, coalesce(c.failures, 0) as failures,
            c.retry_at,
            case when c.failures >= $1 then (select r.failure from runs r
              where r.application_id = a.id and r.failure is not null
              order by r.id desc limit 1) end as failure
-         from applications a left join connections c on c.application_id = a.id
-         where a.deleted_at is null and (a.paused_at is not null or c.failures >= $1)
-         order by a.name_folded limit $2",
-    )
-    .bind(FAILURES_TO_TELL)
-    .bind(MOST_ALERTS)
-    .fetch_all(db)
-    .await?;
+         {ALERTING} order by a.name_folded limit $2"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(FAILURES_TO_TELL)
+        .bind(MOST_ALERTS)
+        .fetch_all(db)
+        .await?;
     let mut alerts = Vec::new();
     for row in &rows {
         let columns = TableRow::new("applications", row);

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use signpost_model::Timestamp;
-use sqlx::AnyConnection;
+use signpost_model::{Role, Timestamp};
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::rows::{TableRow, to_json};
-use crate::{Error, Result, Store, Write};
+use crate::{Error, Result, Store, Write, schedule};
 
 /// A setting: its key, and the type of its value by the caller's choice of constant.
 #[derive(Debug)]
@@ -30,6 +30,9 @@ pub const TIME_ZONE: Setting<String> = Setting::new("time_zone");
 /// The name of the organisation, shown on pages.
 pub const ORGANISATION_NAME: Setting<String> = Setting::new("organisation_name");
 
+/// The least role that must have a second factor; none means nobody has to.
+pub const SECOND_FACTOR_FROM: Setting<Option<Role>> = Setting::new("second_factor_from");
+
 pub(crate) const MASTER_KEY_ID: Setting<String> = Setting::new("master_key_id");
 
 /// The value of a setting; `None` when it was never set.
@@ -43,6 +46,45 @@ pub async fn find<T: DeserializeOwned>(
         .await?;
     row.map(|row| TableRow::new("settings", &row).json("value"))
         .transpose()
+}
+
+/// What every request of an operator asks for, in one statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfEveryPage {
+    pub organisation_name: String,
+    pub time_zone: String,
+    pub second_factor_from: Option<Role>,
+    /// Whether [`schedule::list_alerts`] has something to say.
+    pub has_alerts: bool,
+}
+
+/// The settings that every page asks for.
+pub async fn of_every_page(connection: &mut AnyConnection) -> Result<OfEveryPage> {
+    let sql = format!(
+        "select
+           (select s.value from settings s where s.key = $1) as organisation_name,
+           (select s.value from settings s where s.key = $2) as time_zone,
+           (select s.value from settings s where s.key = $3) as second_factor_from,
+           case when exists (select 1 {}) then 1 else 0 end as has_alerts",
+        schedule::ALERTING.replace("$1", "$4")
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(ORGANISATION_NAME.key)
+        .bind(TIME_ZONE.key)
+        .bind(SECOND_FACTOR_FROM.key)
+        .bind(schedule::FAILURES_TO_TELL)
+        .fetch_one(connection)
+        .await?;
+    let columns = TableRow::new("settings", &row);
+    let second_factor_from: Option<Option<Role>> = columns.optional_json("second_factor_from")?;
+    Ok(OfEveryPage {
+        organisation_name: columns
+            .optional_json("organisation_name")?
+            .unwrap_or_default(),
+        time_zone: columns.optional_json("time_zone")?.unwrap_or_default(),
+        second_factor_from: second_factor_from.flatten(),
+        has_alerts: columns.flag("has_alerts")?,
+    })
 }
 
 /// Sets a setting.
@@ -96,6 +138,7 @@ pub(crate) async fn check_master_key(store: &Store) -> Result<()> {
 mod tests {
     use super::*;
     use crate::both_engines;
+    use crate::fixtures::{add_connected, alice};
     use crate::testing::NOW;
 
     both_engines! {
@@ -108,6 +151,26 @@ mod tests {
             let zone = find(&mut tx, &TIME_ZONE).await.unwrap();
             assert_eq!(zone.as_deref(), Some("Europe/Berlin"));
             assert_eq!(find(&mut tx, &ORGANISATION_NAME).await.unwrap(), None);
+        }
+
+        async fn a_page_learns_at_once_what_every_page_needs(store: Store) {
+            let mut tx = store.write().await.unwrap();
+            assert_eq!(of_every_page(&mut tx).await.unwrap(), OfEveryPage::default());
+            let name = "Contoso".to_owned();
+            set(&mut tx, &ORGANISATION_NAME, &name, NOW).await.unwrap();
+            set(&mut tx, &TIME_ZONE, &"Europe/Lisbon".to_owned(), NOW).await.unwrap();
+            let from = Some(Role::Administrator);
+            set(&mut tx, &SECOND_FACTOR_FROM, &from, NOW).await.unwrap();
+            let known = of_every_page(&mut tx).await.unwrap();
+            assert_eq!((known.organisation_name, known.time_zone), (name, "Europe/Lisbon".to_owned()));
+            assert_eq!((known.second_factor_from, known.has_alerts), (from, false));
+            set(&mut tx, &SECOND_FACTOR_FROM, &None, NOW).await.unwrap();
+            assert_eq!(of_every_page(&mut tx).await.unwrap().second_factor_from, None);
+            tx.commit().await.unwrap();
+            let application = add_connected(&store).await;
+            let mut tx = store.write().await.unwrap();
+            schedule::pause(&mut tx, application.id, &alice(), NOW).await.unwrap();
+            assert!(of_every_page(&mut tx).await.unwrap().has_alerts);
         }
 
         async fn a_value_of_another_type_is_named(store: Store) {

@@ -18,7 +18,8 @@ use crate::{Constraint, Error, Result, Write, audit, counts, provisioning};
 
 pub use lifecycle::{DAYS_IN_BIN, delete, disable, enable, purge, restore};
 pub use listing::{
-    Direction, UserFilter, UserListItem, UserSort, UserState, count, list, list_departments,
+    Direction, UserFilter, UserListItem, UserSort, UserState, count, list, list_and_count,
+    list_departments,
 };
 
 /// The most ids that one call looks up or changes.

@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 use serde_json::json;
+use signpost_model::Role;
 use signpost_model::audit::Subject;
-use signpost_model::{Operator, Role};
 use signpost_store::audit;
-use signpost_store::settings::{self, Setting};
+use signpost_store::settings::{self, SECOND_FACTOR_FROM};
 
 use super::SettingsHeader;
 use crate::components::{
@@ -19,22 +19,6 @@ use crate::root::page;
 use crate::shell::{Page, Section};
 use crate::urls;
 use crate::visit::{Notice, require, visit};
-
-/// The least role that must have a second factor; none means nobody has to.
-const SECOND_FACTOR_FROM: Setting<Option<Role>> = Setting::new("second_factor_from");
-
-/// Whether this operator must set up a second factor before anything else.
-pub async fn needs_second_factor(
-    portal: &Portal,
-    operator: &Operator,
-) -> Result<bool, PortalError> {
-    if operator.has_second_factor {
-        return Ok(false);
-    }
-    Ok(second_factor_from(portal)
-        .await?
-        .is_some_and(|from| operator.role.includes(from)))
-}
 
 async fn second_factor_from(portal: &Portal) -> Result<Option<Role>, PortalError> {
     let found =

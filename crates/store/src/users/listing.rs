@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use signpost_model::text::fold;
 use signpost_model::{GroupId, Source, Timestamp, UserId};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
 use crate::counts::{self, Counted};
-use crate::packed::{FIELD_END, Fields, ROW_END, unpack};
+use crate::packed::{Fields, unpack};
 use crate::paging::{SortValue, page};
 use crate::statement::{Statement, containing};
 use crate::{Page, PageRequest, Result, Total};
@@ -141,19 +142,59 @@ pub struct UserListItem {
 pub async fn list(
     connection: &mut AnyConnection,
     filter: &UserFilter,
-    (sort, direction): (UserSort, Direction),
+    order: (UserSort, Direction),
     request: &PageRequest,
 ) -> Result<Page<UserListItem>> {
+    let row = statement(filter, order, request)?
+        .fetch_one(connection)
+        .await?;
+    read_page(&row, order.0, request)
+}
+
+/// A page of the list, and how many users the filter finds.
+pub async fn list_and_count(
+    connection: &mut AnyConnection,
+    filter: &UserFilter,
+    order: (UserSort, Direction),
+    request: &PageRequest,
+) -> Result<(Page<UserListItem>, Total)> {
+    let row = statement(filter, order, request)?
+        .fetch_one(&mut *connection)
+        .await?;
+    let page = read_page(&row, order.0, request)?;
+    // The statement counts for the list that is looked at most; others have to be counted.
+    let total = if *filter == UserFilter::default() {
+        Total::Exactly(row.try_get(1)?)
+    } else {
+        count(connection, filter).await?
+    };
+    Ok((page, total))
+}
+
+fn read_page(row: &AnyRow, sort: UserSort, request: &PageRequest) -> Result<Page<UserListItem>> {
+    let rows = unpack("users", row, |fields| read_item(fields, sort))?;
+    let page = page(request, rows, |(item, key)| {
+        (key.clone(), item.id.to_string())
+    });
+    Ok(page.map(|(item, _)| item))
+}
+
+/// One row: the page in its first column, the number of all users in its second.
+fn statement(
+    filter: &UserFilter,
+    (sort, direction): (UserSort, Direction),
+    request: &PageRequest,
+) -> Result<Statement> {
     // Read backwards, a page before a place starts at the place.
     let descending = (direction == Direction::Descending) != request.is_backward();
     let order = if descending { " desc" } else { "" };
-    let mut sql = Statement::new("select coalesce(string_agg(p.line, ");
-    sql.bind(ROW_END)?;
-    sql.push(" order by p.k").push(order);
+    let mut sql = Statement::new("select coalesce(string_agg(p.line, '\u{1e}' order by p.k");
+    sql.push(order);
     sql.push(", p.id").push(order);
-    sql.push("), '') from (select ").push(sort.column());
+    sql.push("), ''), (select c.value from counts c where c.name = 'users')");
+    sql.push(" from (select ").push(sort.column());
     sql.push(" as k, u.id, ");
-    push_line(&mut sql, sort)?;
+    push_line(&mut sql, sort);
     sql.push(" as line from users u");
     apply(&mut sql, filter, Some(sort))?;
     if let Some(cursor) = &request.cursor {
@@ -174,12 +215,7 @@ pub async fn list(
     sql.push(", u.id").push(order);
     sql.push(" limit ").bind(request.fetch())?;
     sql.push(") p");
-    let row = sql.fetch_one(connection).await?;
-    let rows = unpack("users", &row, |fields| read_item(fields, sort))?;
-    let page = page(request, rows, |(item, key)| {
-        (key.clone(), item.id.to_string())
-    });
-    Ok(page.map(|(item, _)| item))
+    Ok(sql)
 }
 
 /// How many users the filter finds.
@@ -273,7 +309,9 @@ fn search(sql: &mut Statement, filter: &UserFilter, order: Option<UserSort>) -> 
 }
 
 /// The columns of a row as [`read_item`] reads them, the sort column last.
-fn push_line(sql: &mut Statement, sort: UserSort) -> Result<()> {
+fn push_line(sql: &mut Statement, sort: UserSort) {
+    // The separators of `packed`, as text: each argument would cost a look-up of its name.
+    const AND_THEN: &str = " || '\u{1f}' || ";
     const COLUMNS: [&str; 8] = [
         "u.id",
         "u.display_name",
@@ -285,11 +323,9 @@ fn push_line(sql: &mut Statement, sort: UserSort) -> Result<()> {
         "coalesce(cast(u.deleted_at as text), '')",
     ];
     for column in COLUMNS {
-        sql.push(column).push(" || ").bind(FIELD_END)?;
-        sql.push(" || ");
+        sql.push(column).push(AND_THEN);
     }
     sql.push("cast(").push(sort.column()).push(" as text)");
-    Ok(())
 }
 
 fn read_item(fields: &mut Fields<'_>, sort: UserSort) -> Result<(UserListItem, SortValue)> {
