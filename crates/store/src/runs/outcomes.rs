@@ -92,7 +92,7 @@ pub async fn record(
     let effects: Vec<_> = recorded.iter().flat_map(|one| &one.effects).collect();
     write_effects(&mut tx, lease, &effects, now).await?;
     let users = json_keys(&users);
-    settle_done(&mut tx, lease, Some(&users), now).await?;
+    settle_done(&mut tx, lease, &users, now).await?;
     tx.commit().await?;
     Ok(held)
 }
@@ -299,35 +299,19 @@ async fn write_ownership(
     Ok(())
 }
 
-/// Settles users of the plan whose actions all have an outcome: everyone, or these.
+/// The most users that are settled at once: memory does not grow with the plan.
+const STRETCH: i64 = 2_000;
+
+/// Settles these users of the plan as far as their actions all have an outcome.
 pub(crate) async fn settle_done(
     db: &mut AnyConnection,
     lease: &RunLease,
-    users: Option<&str>,
+    users: &str,
     now: Timestamp,
 ) -> Result<()> {
-    let which = match users {
-        Some(_) => "p.user_id in (select key from json_each(json($3)))".to_owned(),
-        None => format!("p.actions = 0 and (p.object_id is null or {IS_LINKED})"),
-    };
-    let sql = format!(
-        "select p.user_id, p.revision, p.state_after, p.blockers, p.removed_at, p.due_at,
-           p.desired_name, coalesce(v.attempts, 0) as attempts
-         from plan_users p
-         left join provisioning v on v.application_id = $1 and v.user_id = p.user_id
-         where p.run_id = $2 and p.settled = 0 and {which}"
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql))
-        .bind(lease.application_id.to_string())
-        .bind(lease.run_id.to_string());
-    if let Some(users) = users {
-        query = query.bind(users.to_owned());
-    }
-    let rows = query.fetch_all(&mut *db).await?;
-    let results = match users {
-        Some(users) => results_of_users(db, lease.run_id, users).await?,
-        None => HashMap::new(),
-    };
+    let which = "p.user_id in (select key from json_each(json($3)))";
+    let rows = unsettled(db, lease, which, users).await?;
+    let results = results_of_users(db, lease.run_id, users).await?;
     let mut settled = Vec::with_capacity(rows.len());
     for row in &rows {
         let user: String = TableRow::new("plan_users", row).text("user_id")?;
@@ -336,10 +320,65 @@ pub(crate) async fn settle_done(
             settled.push(settled_row(row, result, now)?);
         }
     }
+    note_settled(db, lease, &settled, now).await
+}
+
+/// Settles everyone in the plan for whom nothing is to be done.
+pub(crate) async fn settle_idle(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    now: Timestamp,
+) -> Result<()> {
+    let which = format!(
+        "p.user_id > $3 and p.actions = 0 and (p.object_id is null or {IS_LINKED})
+         order by p.user_id limit {STRETCH}"
+    );
+    let mut after = String::new();
+    loop {
+        let rows = unsettled(db, lease, &which, &after).await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = TableRow::new("plan_users", last).text("user_id")?;
+        let settled = (rows.iter())
+            .map(|row| settled_row(row, UserResult::default(), now))
+            .collect::<Result<Vec<_>>>()?;
+        note_settled(db, lease, &settled, now).await?;
+    }
+}
+
+/// Users of the plan that are not settled, as [`settled_row`] reads them; `which` asks for `$3`.
+async fn unsettled(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    which: &str,
+    argument: &str,
+) -> Result<Vec<AnyRow>> {
+    let sql = format!(
+        "select p.user_id, p.revision, p.state_after, p.blockers, p.removed_at, p.due_at,
+           p.desired_name, coalesce(v.attempts, 0) as attempts
+         from plan_users p
+         left join provisioning v on v.application_id = $1 and v.user_id = p.user_id
+         where p.run_id = $2 and p.settled = 0 and {which}"
+    );
+    Ok(sqlx::query(AssertSqlSafe(sql))
+        .bind(lease.application_id.to_string())
+        .bind(lease.run_id.to_string())
+        .bind(argument)
+        .fetch_all(db)
+        .await?)
+}
+
+async fn note_settled(
+    db: &mut AnyConnection,
+    lease: &RunLease,
+    settled: &[Settled],
+    now: Timestamp,
+) -> Result<()> {
     if settled.is_empty() {
         return Ok(());
     }
-    settle(db, lease.application_id, Some(lease.run_id), &settled, now).await?;
+    settle(db, lease.application_id, Some(lease.run_id), settled, now).await?;
     let keys = json_keys(settled.iter().map(|one| one.user_id));
     sqlx::query(
         "update plan_users set settled = 1

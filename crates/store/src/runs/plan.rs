@@ -360,7 +360,7 @@ pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Res
     .bind(&run)
     .execute(&mut *tx)
     .await?;
-    super::outcomes::settle_done(&mut tx, lease, None, now).await?;
+    super::outcomes::settle_idle(&mut tx, lease, now).await?;
     tx.commit().await
 }
 
