@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::account::{Account, AccountChange, SELECT};
 use crate::client::Client;
@@ -49,14 +51,31 @@ impl Client {
 
     /// Every domain of the tenant.
     pub async fn domains(&self) -> Result<Vec<Domain>, Error> {
-        self.list(Request::new(&route::DOMAINS, "/domains")).await
+        self.list(domains()).await
     }
 
     /// Every product the tenant has bought.
     pub async fn subscribed_skus(&self) -> Result<Vec<SubscribedSku>, Error> {
-        let select = "skuId,skuPartNumber,capabilityStatus,appliesTo,consumedUnits,prepaidUnits,servicePlans";
-        let path = with_query("/subscribedSkus", &[("$select", select)]);
-        self.list(Request::new(&route::SKUS, path)).await
+        self.list(subscribed_skus()).await
+    }
+
+    /// The products and the domains, in one call.
+    pub async fn skus_and_domains(&self) -> Result<(Vec<SubscribedSku>, Vec<Domain>), Error> {
+        let parts = vec![((), subscribed_skus()), ((), domains())];
+        let mut pages = self.batch_read::<_, RawPage<Value>>(parts).await;
+        let domains = whole_list(pages.pop());
+        let skus = whole_list(pages.pop());
+        // What did not come so is asked for alone, which says what is wrong.
+        Ok((
+            match skus {
+                Some(skus) => skus,
+                None => self.subscribed_skus().await?,
+            },
+            match domains {
+                Some(domains) => domains,
+                None => self.domains().await?,
+            },
+        ))
     }
 
     /// The registration's secrets and certificates with their ends. `None` when the registration
@@ -124,6 +143,29 @@ impl Client {
         self.read(&Request::new(&route::SECURITY_DEFAULTS, path))
             .await
     }
+}
+
+fn domains() -> Request {
+    Request::new(&route::DOMAINS, "/domains")
+}
+
+fn subscribed_skus() -> Request {
+    let select =
+        "skuId,skuPartNumber,capabilityStatus,appliesTo,consumedUnits,prepaidUnits,servicePlans";
+    Request::new(
+        &route::SKUS,
+        with_query("/subscribedSkus", &[("$select", select)]),
+    )
+}
+
+/// The list of a batch's part, when it came in one piece and can be read.
+fn whole_list<T: DeserializeOwned>(
+    part: Option<((), Result<RawPage<Value>, Error>)>,
+) -> Option<Vec<T>> {
+    let (_, page) = part?;
+    let page = page.ok().filter(|page| page.next.is_none())?;
+    let read = |one| serde_json::from_value(one).ok();
+    page.value.into_iter().map(read).collect()
 }
 
 /// Users.

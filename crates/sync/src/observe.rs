@@ -250,6 +250,17 @@ pub async fn read_products(
         .collect())
 }
 
+/// The tenant's products with their seats as they are now, and its domains.
+pub async fn read_products_and_domains(
+    client: &Client,
+    names: &dyn LicenseNames,
+) -> Result<(Vec<Product>, Vec<FoundDomain>), Error> {
+    let (skus, domains) = client.skus_and_domains().await?;
+    let products = skus.iter().map(|sku| translate::product(sku, names));
+    let domains = domains.into_iter().map(translate::domain);
+    Ok((products.collect(), domains.collect()))
+}
+
 /// Everybody who holds a directory role, themselves or through a group.
 pub async fn read_role_holders(client: &Client) -> Result<Vec<ObjectId>, Error> {
     let mut holders = BTreeSet::new();

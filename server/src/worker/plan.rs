@@ -19,7 +19,7 @@ use signpost_store::{accounts, connections, following, licenses, policies};
 use signpost_sync::facts::TenantFacts;
 use signpost_sync::mapping::Mapping;
 use signpost_sync::matching::Lookup;
-use signpost_sync::observe::{read_domains, read_products, read_role_holders};
+use signpost_sync::observe::{read_products, read_products_and_domains, read_role_holders};
 use signpost_sync::planner::{Context, Planner};
 use signpost_sync::translate::{LicenseNames, run_failure};
 
@@ -163,8 +163,6 @@ async fn facts(
     client: &signpost_graph::Client,
 ) -> Result<TenantFacts, Interrupted> {
     let store = &worker.portal.store;
-    let failed = |error| Interrupted::Failed(run_failure(&error));
-    let products = notice_seats(worker, lease, client).await?;
     let connection = {
         let mut db = store.read().await?;
         connections::find(&mut db, lease.application_id).await?
@@ -180,10 +178,13 @@ async fn facts(
     // A domain that was not verified yet may be by now, and somebody waits for it.
     let may_have_changed =
         run.scope == RunScope::Everyone && known.iter().any(|domain| !domain.verified);
-    let domains = if everything || known.is_empty() || may_have_changed {
-        read_domains(client).await.map_err(failed)?
+    let (products, domains) = if everything || known.is_empty() || may_have_changed {
+        let read = read_products_and_domains(client, &Names).await;
+        let (products, domains) = read.map_err(|error| failed(&error))?;
+        keep_seats(worker, lease, &products).await?;
+        (products, domains)
     } else {
-        known.clone()
+        (notice_seats(worker, lease, client).await?, known.clone())
     };
     Ok(TenantFacts {
         withdrawn: BTreeSet::new(),
@@ -199,13 +200,24 @@ async fn notice_seats(
     lease: &RunLease,
     client: &signpost_graph::Client,
 ) -> Result<Vec<Product>, Interrupted> {
-    let products = read_products(client, &Names)
-        .await
-        .map_err(|error| Interrupted::Failed(run_failure(&error)))?;
-    let mut tx = worker.portal.store.write().await?;
-    licenses::set_products(&mut tx, lease.application_id, &products).await?;
-    tx.commit().await?;
+    let read = read_products(client, &Names).await;
+    let products = read.map_err(|error| failed(&error))?;
+    keep_seats(worker, lease, &products).await?;
     Ok(products)
+}
+
+async fn keep_seats(
+    worker: &Worker,
+    lease: &RunLease,
+    products: &[Product],
+) -> Result<(), Interrupted> {
+    let mut tx = worker.portal.store.write().await?;
+    licenses::set_products(&mut tx, lease.application_id, products).await?;
+    Ok(tx.commit().await?)
+}
+
+fn failed(error: &signpost_graph::Error) -> Interrupted {
+    Interrupted::Failed(run_failure(error))
 }
 
 /// Reads the seats again after a run that gave or took licenses, so that pages show what is left.
