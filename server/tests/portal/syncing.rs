@@ -172,6 +172,27 @@ impl Rehearsal {
         queued.run().clone()
     }
 
+    /// What one sync costs, as the tenant counts it.
+    async fn calls_of_sync(&self) -> Value {
+        self.control("reset", json!({"what": "calls"})).await;
+        let run = self.sync().await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        self.calls().await
+    }
+
+    async fn change_title(&self, id: UserId, title: &str) {
+        let mut tx = self.app.portal.store.write().await.unwrap();
+        let user = users::find(&mut tx, id).await.unwrap().unwrap();
+        let profile = Profile {
+            job_title: title.to_owned(),
+            ..user.profile
+        };
+        users::update(&mut tx, id, user.version, &profile, &AUTHOR, NOW)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The page's own events say when: the stream ends.
     pub(crate) async fn until_it_rests(&self, run: Run) -> Run {
         let events = self.browser.get(&format!("/runs/{}/events", run.id)).await;
@@ -354,6 +375,30 @@ both_engines! {
         assert_eq!(run.tally.actions, 0);
         let calls = rehearsal.calls().await;
         assert_eq!(calls["writes"], 0, "{calls:#}");
+        assert!(calls["total"].as_i64().unwrap() <= 3, "{calls:#}");
+    }
+
+    async fn a_sync_costs_as_few_calls_as_graph_can_be_asked_with(store: Store) {
+        const PEOPLE: i64 = 200;
+        let rehearsal = Rehearsal::begin(store).await;
+        let mut ids = Vec::new();
+        for number in 1..=PEOPLE.unsigned_abs() {
+            ids.push(rehearsal.add(number.into(), "Person", &number.to_string()).await);
+        }
+        // The delta's link, a page of accounts and of deleted ones, the products, the roles and
+        // their members; then twenty creates or licenses to a call.
+        let calls = rehearsal.calls_of_sync().await;
+        assert_eq!(calls["writes"], 2 * PEOPLE, "{calls:#}");
+        assert_eq!(calls["unchanged_writes"], 0, "{calls:#}");
+        assert!(calls["total"].as_i64().unwrap() <= 6 + 2 * PEOPLE / 20, "{calls:#}");
+        // What was written comes back once; afterwards nothing does.
+        let calls = rehearsal.calls_of_sync().await;
+        assert_eq!((&calls["writes"], &calls["total"]), (&json!(0), &json!(1)), "{calls:#}");
+        for id in &ids[..2] {
+            rehearsal.change_title(*id, "Director").await;
+        }
+        let calls = rehearsal.calls_of_sync().await;
+        assert_eq!(calls["writes"], 2, "{calls:#}");
         assert!(calls["total"].as_i64().unwrap() <= 3, "{calls:#}");
     }
 
