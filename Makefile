@@ -31,9 +31,10 @@ end2end:
 	cd end2end && SIGNPOST_BIN=$(abspath $(target))/debug/signpost npx playwright test
 
 # Speed and memory of the release binary, against the bars: prints and writes BENCHMARKS.md.
+# PARTS="sync portal" measures some parts again.
 bench:
 	@.ci/install run
-	cargo bench -p signpost-server --bench whole
+	cargo bench -p signpost-server --bench whole -- $(PARTS)
 
 # As run, with the quick build: for working on the code.
 dev:

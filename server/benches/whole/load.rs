@@ -1,12 +1,13 @@
 //! A load generator that costs little itself: one blocking thread per connection, requests made
 //! beforehand, answers read to their end and thrown away.
 
+use std::borrow::Cow;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Longest silence before a request counts as failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A request that asks for a page.
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
@@ -51,25 +52,34 @@ fn message(
 
 /// An answer as it came over the wire.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Cow<'a, [u8]>,
 }
 
-impl Answer {
+impl Answer<'_> {
     /// Head and body as text.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
+    /// The value of the first header of this name, in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let text = self.text();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map(str::to_owned)
     }
 }
 
 /// One request on a connection of its own.
-pub(crate) fn fetch(address: SocketAddr, request: &[u8]) -> Result<Answer> {
+pub(crate) fn fetch(address: SocketAddr, request: &[u8]) -> Result<Answer<'static>> {
     let mut connection = Connection::open(address)?;
-    let status = connection.exchange(request)?;
+    let status = connection.exchange(request)?.status;
     Ok(Answer {
         status,
-        bytes: connection.buffer,
+        bytes: Cow::Owned(connection.buffer),
     })
 }
 
@@ -99,23 +109,36 @@ impl Round {
     }
 }
 
-/// Sends requests on this many connections for this long; `make` numbers them.
+/// Sends requests on this many connections for this long; `make` numbers them, and `is_good` looks
+/// at each answer.
 pub(crate) fn run(
     address: SocketAddr,
     connections: usize,
     time: Duration,
-    expected: u16,
+    is_good: &(dyn Fn(&Answer<'_>) -> bool + Sync),
     make: &(dyn Fn(usize) -> Vec<u8> + Sync),
+) -> Round {
+    repeat(address, connections, time, &|number, connection| {
+        connection
+            .exchange(&make(number))
+            .map(|answer| is_good(&answer))
+    })
+}
+
+/// Does the same on this many connections for this long; the work is numbered, and says whether it
+/// went well.
+pub(crate) fn repeat(
+    address: SocketAddr,
+    connections: usize,
+    time: Duration,
+    work: &(dyn Fn(usize, &mut Connection) -> Result<bool> + Sync),
 ) -> Round {
     let start = Instant::now();
     let deadline = start + time;
     let rounds: Vec<Round> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)
             .map(|number| {
-                scope.spawn(move || {
-                    let numbers = (number..).step_by(connections);
-                    keep_asking(address, deadline, expected, numbers.map(make))
-                })
+                scope.spawn(move || keep_working(address, deadline, number, connections, work))
             })
             .collect();
         threads
@@ -132,25 +155,26 @@ pub(crate) fn run(
     all
 }
 
-fn keep_asking(
+fn keep_working(
     address: SocketAddr,
     deadline: Instant,
-    expected: u16,
-    requests: impl Iterator<Item = Vec<u8>>,
+    first: usize,
+    step: usize,
+    work: &(dyn Fn(usize, &mut Connection) -> Result<bool> + Sync),
 ) -> Round {
     let mut round = Round::default();
     let mut connection = Connection::open(address).unwrap();
-    for request in requests {
+    for number in (first..).step_by(step) {
         let begin = Instant::now();
         if begin >= deadline {
             break;
         }
-        match connection.exchange(&request) {
-            Ok(status) if status == expected => {
+        match work(number, &mut connection) {
+            Ok(true) => {
                 let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
                 round.latencies.push(micros);
             }
-            Ok(_) => round.failures += 1,
+            Ok(false) => round.failures += 1,
             Err(_) => {
                 round.failures += 1;
                 connection = Connection::open(address).unwrap();
@@ -160,13 +184,14 @@ fn keep_asking(
     round
 }
 
-struct Connection {
+/// One connection, kept open between requests.
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Result<Self> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -176,8 +201,8 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer to the end; returns the status.
-    fn exchange(&mut self, request: &[u8]) -> Result<u16> {
+    /// Sends a request and reads its answer to the end.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request)?;
         self.buffer.clear();
         let mut chunk = [0; 16 * 1_024];
@@ -196,9 +221,13 @@ impl Connection {
             .buffer
             .get(9..12)
             .and_then(|digits| std::str::from_utf8(digits).ok());
-        status
+        let status = status
             .and_then(|digits| digits.parse().ok())
-            .ok_or_else(|| Error::from(ErrorKind::InvalidData))
+            .ok_or_else(|| Error::from(ErrorKind::InvalidData))?;
+        Ok(Answer {
+            status,
+            bytes: Cow::Borrowed(&self.buffer),
+        })
     }
 }
 

@@ -6,15 +6,20 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::get;
 use serde_json::json;
+use signpost_app::passwords::Passwords;
+use signpost_model::Secret;
+use signpost_server::ambient::SystemRandom;
 use signpost_store::users::{self, Direction, UserFilter, UserSort};
 use signpost_store::{PageRequest, Store};
 
 use crate::Scale;
 use crate::load::{self, Answer, Round};
 use crate::processes::{BINARY, Process};
-use crate::rehearsal::{EMAIL, PASSWORD, Rehearsal};
-use crate::report::{Line, Section, Unit};
+use crate::rehearsal::{Beginning, EMAIL, PASSWORD};
+use crate::report::{Line, Section, Unit, median};
 
 /// Connections of a load.
 const CONNECTIONS: usize = 16;
@@ -25,26 +30,31 @@ const FLOOD: usize = 64;
 /// Rounds, of which the median counts.
 const ROUNDS: usize = 3;
 
-/// The bare answer that others are compared with.
-pub(crate) async fn serve_hello(address: &str) {
-    let router = axum::Router::new().route("/", axum::routing::get(|| async { "ok" }));
+/// How many at once sign in with the right password.
+const SIGNING_IN: usize = 4;
+
+/// The bare answers that others are compared with: a word, and a password that is checked.
+pub(crate) async fn serve_bare(address: &str) {
+    let passwords = Passwords::default();
+    let password = Secret::new(PASSWORD);
+    let hash = passwords.hash(&password, &SystemRandom).await.unwrap();
+    let check = move || async move {
+        let is_right = passwords.verify(&password, Some(&hash)).await.unwrap();
+        assert!(is_right);
+        "ok"
+    };
+    let router = Router::new()
+        .route("/", get(|| async { "ok" }))
+        .route("/password", get(check));
     let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     axum::serve(listener, router).await.unwrap();
 }
 
-/// Everything about the portal, on the directory of this rehearsal.
-pub(crate) async fn measure(rehearsal: Rehearsal, scale: Scale) -> Vec<Section> {
+/// Everything about the portal, on the directory of this beginning.
+pub(crate) async fn measure(beginning: Beginning, scale: Scale) -> Vec<Section> {
     eprintln!("portal");
-    let deep = deep_page(&rehearsal.store, scale.large / 2).await;
-    let Rehearsal {
-        portal,
-        practice,
-        store,
-        folder,
-        ..
-    } = rehearsal;
-    // Syncs leave memory behind; the portal is measured as it starts.
-    drop((portal, practice));
+    let Beginning { store, folder, .. } = beginning;
+    let deep = deep_page(&store, scale.large / 2).await;
     store.close().await;
     let starts = starts(folder.path());
     let portal = Process::portal(folder.path(), None);
@@ -53,8 +63,10 @@ pub(crate) async fn measure(rehearsal: Rehearsal, scale: Scale) -> Vec<Section> 
     let idle = portal.pss_mib();
     let visit = first_visit(portal.address);
     let cookie = sign_in(portal.address);
-    let pages = pages(&portal, &cookie, &deep, scale);
+    let bare = Process::bare();
+    let pages = pages(&portal, &bare, &cookie, &deep, scale);
     let loaded = portal.pss_mib();
+    let sign_ins = sign_ins(&portal, &bare, scale);
     let (flood, flooded) = flood(&portal, &cookie, scale);
     let memory = Section {
         title: "Memory of the portal".to_owned(),
@@ -74,7 +86,7 @@ pub(crate) async fn measure(rehearsal: Rehearsal, scale: Scale) -> Vec<Section> 
             ),
         ],
     };
-    vec![pages, flood, memory, starts, visit]
+    vec![pages, sign_ins, flood, memory, starts, visit]
 }
 
 /// The address of a page this many rows into the list.
@@ -91,22 +103,22 @@ async fn deep_page(store: &Store, rows: i64) -> String {
     format!("/users?at={}", request.cursor.unwrap())
 }
 
-fn sign_in(address: SocketAddr) -> String {
+/// The form that signs the owner in, sent from this address.
+fn right_password(address: SocketAddr, from: &str) -> Vec<u8> {
     let form = format!(
         "email={}&password={}",
         EMAIL.replace('@', "%40"),
         PASSWORD.replace(' ', "+")
     );
-    let request = load::post(address, "/api/sign-in", &[], &form);
+    load::post(address, "/api/sign-in", &[("x-forwarded-for", from)], &form)
+}
+
+fn sign_in(address: SocketAddr) -> String {
+    let request = right_password(address, "192.0.2.1");
     let answer = load::fetch(address, &request).unwrap();
-    let text = answer.text();
-    let cookie = text
-        .lines()
-        .find_map(|line| line.strip_prefix("set-cookie: "))
-        .and_then(|value| value.split(';').next());
-    cookie
-        .unwrap_or_else(|| panic!("nobody is signed in: {text}"))
-        .to_owned()
+    let cookie = answer.header("set-cookie");
+    let cookie = cookie.unwrap_or_else(|| panic!("nobody is signed in: {}", answer.text()));
+    cookie.split(';').next().unwrap().to_owned()
 }
 
 /// What one address did under load.
@@ -119,22 +131,11 @@ struct Target {
     cpu: Vec<f64>,
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn pages(portal: &Process, cookie: &str, deep: &str, scale: Scale) -> Section {
-    let hello = Process::hello();
+fn pages(portal: &Process, bare: &Process, cookie: &str, deep: &str, scale: Scale) -> Section {
     let address = portal.address;
     let signed_in = |path: &str| load::get(address, path, &[("cookie", cookie)]);
     let requests = [
-        (
-            "bare axum answer",
-            &hello,
-            load::get(hello.address, "/", &[]),
-        ),
+        ("bare axum answer", bare, load::get(bare.address, "/", &[])),
         ("first page", portal, signed_in("/users")),
         ("deep page", portal, signed_in(deep)),
         ("search, many found", portal, signed_in("/users?q=ada")),
@@ -162,7 +163,7 @@ fn pages(portal: &Process, cookie: &str, deep: &str, scale: Scale) -> Section {
         for (target, (name, process, request)) in targets.iter_mut().zip(&requests) {
             let before = process.cpu();
             let make = |_| request.clone();
-            let mut round = load::run(process.address, CONNECTIONS, time, 200, &make);
+            let mut round = load::run(process.address, CONNECTIONS, time, &is_200, &make);
             assert_eq!(round.failures, 0, "{name}");
             let answers = round.latencies.len() as f64;
             target.cpu.push((process.cpu() - before) * 1e6 / answers);
@@ -188,6 +189,58 @@ fn pages(portal: &Process, cookie: &str, deep: &str, scale: Scale) -> Section {
             scale.seconds
         ),
         lines: page_lines(&targets, sizes),
+    }
+}
+
+fn is_200(answer: &Answer<'_>) -> bool {
+    answer.status == 200
+}
+
+/// The right password against the bare work of checking it.
+fn sign_ins(portal: &Process, bare: &Process, scale: Scale) -> Section {
+    let time = Duration::from_secs(scale.seconds);
+    let begins_a_session =
+        |answer: &Answer<'_>| answer.status == 303 && answer.header("set-cookie").is_some();
+    let (mut own, mut bare_rates, mut tails) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let request = load::get(bare.address, "/password", &[]);
+        let make = |_| request.clone();
+        let round = load::run(bare.address, SIGNING_IN, time, &is_200, &make);
+        assert_eq!(round.failures, 0, "the bare route fails");
+        bare_rates.push(round.rate());
+        // Each connection is another office: what waits for its answer counts as a mistake.
+        let make = |number| {
+            let from = format!("198.51.100.{}", number % SIGNING_IN + 1);
+            right_password(portal.address, &from)
+        };
+        let mut round = load::run(portal.address, SIGNING_IN, time, &begins_a_session, &make);
+        assert_eq!(round.failures, 0, "sign-ins fail");
+        own.push(round.rate());
+        tails.push(round.percentile(0.99));
+    }
+    let (own, bare_rate) = (median(&own), median(&bare_rates));
+    Section {
+        title: "Sign-ins of operators".to_owned(),
+        note: format!(
+            "The right password, {SIGNING_IN} connections, {ROUNDS} interleaved rounds, medians; \
+             the bare route does nothing but check it (argon2id, 19 MiB, two passes)."
+        ),
+        lines: vec![
+            Line::at_least(
+                "share of the bare route's checks per second",
+                Unit::Percent,
+                100.0 * own / bare_rate,
+                90.0,
+                97.0,
+            ),
+            Line::told(
+                "rates",
+                format!(
+                    "{own:.1} /s, p99 {:.0} ms; bare {bare_rate:.1} /s",
+                    median(&tails)
+                ),
+            ),
+        ],
     }
 }
 
@@ -236,7 +289,7 @@ fn flood(portal: &Process, cookie: &str, scale: Scale) -> (Section, f64) {
     let address = portal.address;
     let list = load::get(address, "/users", &[("cookie", cookie)]);
     let time = Duration::from_secs(3 * scale.seconds);
-    let few = |time| load::run(address, 4, time, 200, &|_| list.clone());
+    let few = |time| load::run(address, 4, time, &is_200, &|_| list.clone());
     let mut calm = few(time);
     let is_over = AtomicBool::new(false);
     let ((mut flooded, tries), largest) = std::thread::scope(|scope| {
@@ -288,7 +341,8 @@ fn flood(portal: &Process, cookie: &str, scale: Scale) -> (Section, f64) {
 }
 
 fn wrong_passwords(address: SocketAddr, time: Duration) -> Round {
-    load::run(address, FLOOD, time, 303, &|number| {
+    let is_refused = |answer: &Answer<'_>| answer.status == 303;
+    load::run(address, FLOOD, time, &is_refused, &|number| {
         let from = format!(
             "10.{}.{}.{}",
             number >> 16 & 255,
@@ -405,7 +459,7 @@ fn first_visit(address: SocketAddr) -> Section {
     }
 }
 
-fn kilobytes(answer: &Answer) -> f64 {
+fn kilobytes(answer: &Answer<'_>) -> f64 {
     answer.bytes.len() as f64 / 1_000.0
 }
 

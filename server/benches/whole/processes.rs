@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::load;
@@ -12,6 +13,20 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_signpost");
 
 /// Ticks per second of `/proc/PID/stat`: the same on every Linux.
 const TICKS: f64 = 100.0;
+
+/// Children under way, so that none outlives a program that gives up.
+static UNDER_WAY: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+fn under_way() -> MutexGuard<'static, Vec<u32>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every child at once.
+pub(crate) fn end_all() {
+    let children: Vec<String> = under_way().iter().map(u32::to_string).collect();
+    // There is nothing left to do about one that does not end.
+    let _ = Command::new("kill").arg("-9").args(children).status();
+}
 
 /// A child process that ends with this value.
 #[derive(Debug)]
@@ -52,10 +67,10 @@ impl Process {
     }
 
     /// This program as a bare axum server.
-    pub(crate) fn hello() -> Self {
+    pub(crate) fn bare() -> Self {
         let address = free_address();
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["hello", &address.to_string()]);
+        command.args(["bare", &address.to_string()]);
         let process = Self::start(command, address);
         process.wait_for("/");
         process
@@ -68,6 +83,7 @@ impl Process {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
+        under_way().push(child.id());
         Self {
             child,
             address,
@@ -75,13 +91,13 @@ impl Process {
         }
     }
 
-    /// Waits for the first 200 at this path, and says how long it took.
-    pub(crate) fn wait_for(&self, path: &str) -> Duration {
+    /// Waits for the first 200 at this path.
+    pub(crate) fn wait_for(&self, path: &str) {
         let watch = Instant::now();
         let request = load::get(self.address, path, &[]);
         while watch.elapsed() < Duration::from_secs(60) {
             if load::fetch(self.address, &request).is_ok_and(|answer| answer.status == 200) {
-                return watch.elapsed();
+                return;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -131,6 +147,7 @@ impl Drop for Process {
         // Gone already is as good.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        under_way().retain(|id| *id != self.child.id());
     }
 }
 

@@ -1,14 +1,16 @@
 //! An installation on SQLite beside a practice tenant, each in its own process.
 
+use std::ops::Deref;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use signpost_app::passwords::Passwords;
 use signpost_model::connection::{ConnectionSettings, Findings, FoundDomain};
-use signpost_model::run::{Run, RunMode, RunScope, RunState, Trigger};
+use signpost_model::run::{Run, RunMode, RunScope, RunState, Trigger, WaitsFor};
 use signpost_model::{
-    AccessType, ApplicationId, Clock, Cloud, ConnectionState, OperatorId, Role, RunId, Secret,
+    AccessType, ApplicationId, Clock, Cloud, ConnectionState, OperatorId, Policy, Role, RunId,
+    Secret,
 };
 use signpost_server::ambient::{SystemClock, SystemRandom};
 use signpost_server::config::DataArgs;
@@ -16,9 +18,9 @@ use signpost_server::serve::open_store;
 use signpost_store::connections::ConnectionUpdate;
 use signpost_store::licenses::NewGrant;
 use signpost_store::operators::{self, NewOperator};
-use signpost_store::runs::NewRun;
+use signpost_store::runs::{NewRun, approval};
 use signpost_store::testing::AUTHOR;
-use signpost_store::{Store, Write, applications, connections, licenses, runs};
+use signpost_store::{Store, Write, applications, connections, licenses, policies, runs};
 use tempfile::TempDir;
 
 use crate::directory::{self, E3, control};
@@ -28,6 +30,9 @@ use crate::processes::Process;
 pub(crate) const EMAIL: &str = "owner@contoso.example";
 pub(crate) const PASSWORD: &str = "a few words in a row";
 
+/// The longest that a run may take: none that is as it should be comes near it.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
+
 /// Whether the tenant knows the people already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tenant {
@@ -35,30 +40,51 @@ pub(crate) enum Tenant {
     Filled,
 }
 
+/// A database with people, an application that all of them have, and its connection.
+pub(crate) struct Beginning {
+    pub(crate) store: Store,
+    pub(crate) folder: TempDir,
+    pub(crate) application: ApplicationId,
+    pub(crate) connection: (ConnectionSettings, Secret),
+    http: reqwest::Client,
+    tenant: String,
+}
+
 /// One installation.
 pub(crate) struct Rehearsal {
     // Ends before its folder does.
     pub(crate) portal: Process,
     pub(crate) practice: Process,
-    pub(crate) store: Store,
-    pub(crate) folder: TempDir,
-    application: ApplicationId,
-    http: reqwest::Client,
+    pub(crate) beginning: Beginning,
     /// How long filling took: not what is measured, but good to know.
     pub(crate) filled_in: Duration,
 }
 
-/// What a run was and cost.
+/// What a run was, and its calls.
 #[derive(Debug)]
-pub(crate) struct Measured {
+pub(crate) struct Counted {
     pub(crate) run: Run,
     /// As the practice tenant counts them.
-    pub(crate) calls: Value,
+    calls: Value,
+}
+
+/// The same, and what it cost the portal's process.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    counted: Counted,
     pub(crate) cpu: f64,
     pub(crate) peak_mib: f64,
 }
 
-impl Measured {
+impl Deref for Measured {
+    type Target = Counted;
+
+    fn deref(&self) -> &Counted {
+        &self.counted
+    }
+}
+
+impl Counted {
     /// A count of the practice tenant.
     pub(crate) fn count(&self, name: &str) -> f64 {
         self.calls[name].as_f64().unwrap_or_default()
@@ -94,88 +120,152 @@ impl Measured {
     }
 }
 
-impl Rehearsal {
-    /// This many people who all have the application, which grants each one license.
-    pub(crate) async fn begin(people: i64, tenant: Tenant) -> Self {
-        let watch = std::time::Instant::now();
-        let practice = Process::practice_tenant();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let seats = json!({"skuId": E3, "enabled": 1_000_000});
-        control(&http, &practice.url, "skus", seats).await;
+impl Beginning {
+    /// This many people who all have the application, which grants each one license, beside the
+    /// practice tenant at this address.
+    pub(crate) async fn of(people: i64, filled: Tenant, tenant: &str, clock: &dyn Clock) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .unwrap();
+        let seats = json!({"skuId": E3, "enabled": 2_000_000});
+        control(&http, tenant, "skus", seats).await;
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path()).await;
-        directory::fill(&store, people, &SystemRandom, SystemClock.now()).await;
-        if tenant == Tenant::Filled {
-            directory::fill_tenant(&store, &http, &practice.url).await;
+        directory::fill(&store, people, &SystemRandom, clock.now()).await;
+        if filled == Tenant::Filled {
+            directory::fill_tenant(&store, &http, tenant).await;
         }
-        let url = format!("{}/_practice/credentials", practice.url);
+        let url = format!("{tenant}/_practice/credentials");
         let credentials = http.get(url).send().await.unwrap().json().await.unwrap();
-        let application = connect(&store, &credentials).await;
-        let portal = Process::portal(folder.path(), Some(&practice));
+        let (application, connection) = connect(&store, &credentials, clock).await;
+        Self {
+            store,
+            folder,
+            application,
+            connection,
+            http,
+            tenant: tenant.to_owned(),
+        }
+    }
+
+    /// A run that is queued together with what this transaction changed; a plan that waits for a
+    /// person because of the limit on removals is approved.
+    pub(crate) async fn run_with(
+        &self,
+        scope: RunScope,
+        mut tx: Write,
+        clock: &dyn Clock,
+    ) -> Counted {
+        let calls = json!({"what": "calls"});
+        control(&self.http, &self.tenant, "reset", calls).await;
+        let new = NewRun {
+            application_id: self.application,
+            // Whatever the schedule calls everyone is read from the tenant too.
+            trigger: match scope {
+                RunScope::Everyone => Trigger::Schedule,
+                RunScope::Changed => Trigger::Operator,
+            },
+            scope,
+            mode: RunMode::Sync,
+            only_user: None,
+            request: None,
+        };
+        let queued = runs::queue(&mut tx, &SystemRandom, &new, &AUTHOR, clock.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let run = self.until_over(queued.run().id, clock).await;
+        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        let url = format!("{}/_practice/calls", self.tenant);
+        let answer = self.http.get(url).send().await.unwrap();
+        Counted {
+            run,
+            calls: answer.json().await.unwrap(),
+        }
+    }
+
+    async fn until_over(&self, id: RunId, clock: &dyn Clock) -> Run {
+        let watch = Instant::now();
+        loop {
+            let mut read = self.store.read().await.unwrap();
+            let run = runs::find(&mut read, id).await.unwrap().unwrap();
+            drop(read);
+            if run.state.is_over() {
+                return run;
+            }
+            if run.state == RunState::AwaitingApproval {
+                self.approve(&run, clock).await;
+            }
+            assert!(
+                watch.elapsed() < LONGEST_RUN,
+                "this takes too long: {run:#?}"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn approve(&self, run: &Run, clock: &dyn Clock) {
+        assert!(
+            matches!(run.waits_for, Some(WaitsFor::Limit { .. })),
+            "{run:#?}"
+        );
+        let hash = run.plan_hash.as_deref().unwrap();
+        let mut tx = self.store.write().await.unwrap();
+        let approved = approval::approve(&mut tx, run.id, hash, &AUTHOR, clock.now())
+            .await
+            .unwrap();
+        assert_eq!(approved, approval::Approval::Approved);
+        tx.commit().await.unwrap();
+    }
+
+    /// Takes the application from everyone, under these Actions.
+    pub(crate) async fn unassign_all(&self, tx: &mut Write, policy: &Policy) {
+        let now = SystemClock.now();
+        policies::set_policy(tx, self.application, policy, &AUTHOR, now)
+            .await
+            .unwrap();
+        let application = applications::find(tx, self.application).await.unwrap();
+        let version = application.unwrap().version;
+        let access = AccessType::Assigned;
+        applications::set_access(tx, self.application, version, &access, &AUTHOR, now)
+            .await
+            .unwrap();
+    }
+}
+
+impl Rehearsal {
+    /// This many people and their tenant, with the portal at work.
+    pub(crate) async fn begin(people: i64, tenant: Tenant) -> Self {
+        let watch = Instant::now();
+        let practice = Process::practice_tenant();
+        let beginning = Beginning::of(people, tenant, &practice.url, &SystemClock).await;
+        let portal = Process::portal(beginning.folder.path(), Some(&practice));
         portal.wait_for("/healthz");
         Self {
             portal,
             practice,
-            store,
-            folder,
-            application,
-            http,
+            beginning,
             filled_in: watch.elapsed(),
         }
     }
 
     /// A run of everything that changed, or of everyone.
     pub(crate) async fn run(&self, scope: RunScope) -> Measured {
-        let tx = self.store.write().await.unwrap();
+        let tx = self.beginning.store.write().await.unwrap();
         self.run_with(scope, tx).await
     }
 
     /// A run that is queued together with what this transaction changed.
-    pub(crate) async fn run_with(&self, scope: RunScope, mut tx: Write) -> Measured {
-        let calls = json!({"what": "calls"});
-        control(&self.http, &self.practice.url, "reset", calls).await;
+    pub(crate) async fn run_with(&self, scope: RunScope, tx: Write) -> Measured {
         self.portal.forget_peak();
         let before = self.portal.cpu();
-        let new = NewRun {
-            application_id: self.application,
-            trigger: Trigger::Operator,
-            scope,
-            mode: RunMode::Sync,
-            only_user: None,
-            request: None,
-        };
-        let queued = runs::queue(&mut tx, &SystemRandom, &new, &AUTHOR, SystemClock.now())
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-        let run = self.until_over(queued.run().id).await;
-        assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
-        let url = format!("{}/_practice/calls", self.practice.url);
+        let counted = self.beginning.run_with(scope, tx, &SystemClock).await;
         Measured {
+            counted,
             cpu: self.portal.cpu() - before,
             peak_mib: self.portal.peak_mib(),
-            calls: self
-                .http
-                .get(url)
-                .send()
-                .await
-                .unwrap()
-                .json()
-                .await
-                .unwrap(),
-            run,
-        }
-    }
-
-    async fn until_over(&self, id: RunId) -> Run {
-        loop {
-            let mut read = self.store.read().await.unwrap();
-            let run = runs::find(&mut read, id).await.unwrap().unwrap();
-            drop(read);
-            if run.state.is_over() || run.state == RunState::AwaitingApproval {
-                return run;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 }
@@ -191,8 +281,12 @@ pub(crate) async fn open(folder: &Path) -> Store {
     open_store(&data).await.unwrap()
 }
 
-async fn connect(store: &Store, credentials: &Value) -> ApplicationId {
-    let (random, now) = (SystemRandom, SystemClock.now());
+async fn connect(
+    store: &Store,
+    credentials: &Value,
+    clock: &dyn Clock,
+) -> (ApplicationId, (ConnectionSettings, Secret)) {
+    let (random, now) = (SystemRandom, clock.now());
     let text = |name: &str| credentials[name].as_str().unwrap().to_owned();
     let settings = ConnectionSettings {
         cloud: Cloud::Practice,
@@ -247,7 +341,7 @@ async fn connect(store: &Store, credentials: &Value) -> ApplicationId {
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    made.id
+    (made.id, (settings, secret))
 }
 
 fn domain(name: &str, initial: bool) -> FoundDomain {

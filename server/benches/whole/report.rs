@@ -111,11 +111,22 @@ impl Line {
     }
 }
 
+/// The middle one of these values.
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+const MET_AND_AIM: &str = "met, aim too";
+const MET: &str = "met";
+const MISSED: &str = "**missed**";
+
 fn verdict(must: bool, aim: bool) -> &'static str {
     match (must, aim) {
-        (_, true) => "met, aim too",
-        (true, false) => "met",
-        (false, false) => "**missed**",
+        (_, true) => MET_AND_AIM,
+        (true, false) => MET,
+        (false, false) => MISSED,
     }
 }
 
@@ -153,18 +164,52 @@ impl Report {
         self.sections.extend(sections);
     }
 
-    /// The page in Markdown.
-    pub(crate) fn finish(&self) -> String {
-        let lines = || self.sections.iter().flat_map(|section| &section.lines);
-        let count = |wanted: &str| lines().filter(|line| line.verdict == wanted).count();
-        let missed = count("**missed**");
-        let met = count("met") + count("met, aim too");
+    /// Says which bars were missed, at the end of everything.
+    pub(crate) fn tell_missed(&self) {
+        for section in &self.sections {
+            for line in section.lines.iter().filter(|line| line.verdict == MISSED) {
+                eprintln!(
+                    "missed: {}: {}: {} ({})",
+                    section.title, line.what, line.measured, line.must
+                );
+            }
+        }
+    }
+
+    /// The page in Markdown: of these sections, and of those that stood in the page before and
+    /// were not measured now.
+    pub(crate) fn finish(&self, before: &str) -> String {
+        let new: Vec<(&str, String)> = (self.sections.iter())
+            .map(|section| (section.title.as_str(), section.in_markdown()))
+            .collect();
+        let mut sections: Vec<(String, String)> = (before.split("\n## ").skip(1))
+            .filter_map(|text| {
+                let (title, _) = text.split_once('\n')?;
+                Some((title.to_owned(), format!("## {}\n", text.trim_end())))
+            })
+            .collect();
+        for (title, text) in new {
+            match sections.iter_mut().find(|(known, _)| known == title) {
+                Some((_, old)) => *old = text,
+                None => sections.push((title.to_owned(), text)),
+            }
+        }
+        let count = |verdict: &str| -> usize {
+            let ends = format!("| {verdict} |");
+            let lines = sections.iter().flat_map(|(_, text)| text.lines());
+            lines.filter(|line| line.ends_with(&ends)).count()
+        };
+        let missed = count(MISSED);
+        let met = count(MET) + count(MET_AND_AIM);
         let mut page = "# Benchmarks\n\n".to_owned();
         let _ = writeln!(
             page,
             "Written by `make bench`: the release binary on SQLite in temporary folders, over real \
-             HTTP, with a practice tenant in a process of its own that does not throttle. Every \
-             process is measured from outside, by the operating system's own counters.\n"
+             HTTP, with a practice tenant in a process of its own that does not throttle unless a \
+             section says so. Every process is measured from outside, by the operating system's own \
+             counters. `make bench PARTS=\"sync portal\"` measures some parts again; the parts are \
+             {}.\n",
+            crate::PARTS.map(|part| format!("`{part}`")).join(", ")
         );
         let _ = writeln!(
             page,
@@ -176,26 +221,33 @@ impl Report {
         );
         let _ = writeln!(
             page,
-            "- Took {:.0} minutes. {} bars met, {missed} missed; `must` is the bar, `aim` the wish.",
+            "- Took {:.0} minutes. {met} bars met, {missed} missed; `must` is the bar, `aim` the \
+             wish.",
             self.started.elapsed().as_secs_f64() / 60.0,
-            met
         );
         let _ = writeln!(
             page,
             "- Shares and counts carry over to other machines; seconds and requests per second do \
              not."
         );
-        for section in &self.sections {
-            let _ = writeln!(page, "\n## {}\n\n{}\n", section.title, section.note);
-            page.push_str("| what | measured | must | aim | |\n| --- | --- | --- | --- | --- |\n");
-            for line in &section.lines {
-                let _ = writeln!(
-                    page,
-                    "| {} | {} | {} | {} | {} |",
-                    line.what, line.measured, line.must, line.aim, line.verdict
-                );
-            }
+        for (_, text) in &sections {
+            let _ = write!(page, "\n{text}");
         }
         page
+    }
+}
+
+impl Section {
+    fn in_markdown(&self) -> String {
+        let mut text = format!("## {}\n\n{}\n\n", self.title, self.note);
+        text.push_str("| what | measured | must | aim | |\n| --- | --- | --- | --- | --- |\n");
+        for line in &self.lines {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                line.what, line.measured, line.must, line.aim, line.verdict
+            );
+        }
+        text
     }
 }

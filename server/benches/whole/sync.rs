@@ -1,12 +1,13 @@
 //! Syncs: calls, writes, processor time, memory and wall time of the portal's process.
 
-use signpost_model::Clock;
 use signpost_model::run::RunScope;
+use signpost_model::{Clock, Policy};
 use signpost_server::ambient::SystemClock;
 
-use crate::directory;
-use crate::rehearsal::{Measured, Rehearsal, Tenant};
+use crate::processes::Process;
+use crate::rehearsal::{Beginning, Measured, Rehearsal, Tenant};
 use crate::report::{Line, Section, Unit};
+use crate::{Scale, directory};
 
 /// Accounts that the practice tenant has on its first day: one more page at most.
 const ON_FIRST_DAY: i64 = 9;
@@ -17,7 +18,8 @@ const PAGE: i64 = 999;
 /// Parts of a batch.
 const BATCH: i64 = 20;
 
-/// From an empty tenant: first sync, a sync without changes, one percent changed, everyone again.
+/// From an empty tenant: first sync, a sync without changes, one percent changed, everyone again,
+/// everyone removed.
 pub(crate) async fn first(people: i64) -> Section {
     eprintln!("first sync of {people} users");
     let rehearsal = Rehearsal::begin(people, Tenant::Empty).await;
@@ -25,6 +27,7 @@ pub(crate) async fn first(people: i64) -> Section {
     assert_eq!(first.run.tally.applied, 2 * people, "{:#?}", first.run);
     let mut lines = first_lines(people, &first);
     lines.extend(later(people, &rehearsal).await);
+    lines.extend(removed(people, &rehearsal).await);
     Section {
         title: format!("Sync of {people} users"),
         note: format!(
@@ -105,25 +108,7 @@ fn first_lines(people: i64, first: &Measured) -> Vec<Line> {
 pub(crate) async fn adopted(people: i64) -> (Section, Rehearsal) {
     eprintln!("a tenant with {people} accounts");
     let rehearsal = Rehearsal::begin(people, Tenant::Filled).await;
-    let first = rehearsal.run(RunScope::Changed).await;
-    let mut lines = vec![
-        Line::at_most(
-            "first contact: HTTP calls",
-            Unit::Count,
-            first.count("total"),
-            (pages(people + ON_FIRST_DAY, PAGE) + 5) as f64,
-            (pages(people + ON_FIRST_DAY, PAGE) + 3) as f64,
-        ),
-        Line::exactly("first contact: writes", first.count("writes"), 0.0),
-        Line::plain("first contact: wall time", Unit::Seconds, first.seconds()),
-        Line::at_most(
-            "first contact: peak resident memory",
-            Unit::MiB,
-            first.peak_mib,
-            150.0,
-            80.0,
-        ),
-    ];
+    let mut lines = first_contact(people, &rehearsal).await;
     lines.extend(later(people, &rehearsal).await);
     let note = format!(
         "The tenant holds every account with its license before Signpost meets it, matched by \
@@ -134,14 +119,105 @@ pub(crate) async fn adopted(people: i64) -> (Section, Rehearsal) {
     (Section { title, note, lines }, rehearsal)
 }
 
+/// The database of such an installation, without what Signpost learns of its tenant.
+pub(crate) async fn filled(people: i64) -> Beginning {
+    eprintln!("a directory of {people} users");
+    let practice = Process::practice_tenant();
+    Beginning::of(people, Tenant::Empty, &practice.url, &SystemClock).await
+}
+
+async fn first_contact(people: i64, rehearsal: &Rehearsal) -> Vec<Line> {
+    let first = rehearsal.run(RunScope::Changed).await;
+    assert_eq!(first.run.tally.users, people, "{:#?}", first.run);
+    let floor = full_read(people);
+    vec![
+        Line::at_most(
+            "first contact: HTTP calls",
+            Unit::Count,
+            first.count("total"),
+            floor + 5.0,
+            floor + 3.0,
+        ),
+        Line::exactly("first contact: writes", first.count("writes"), 0.0),
+        Line::plain("first contact: wall time", Unit::Seconds, first.seconds()),
+        Line::at_most(
+            "first contact: peak resident memory",
+            Unit::MiB,
+            first.peak_mib,
+            150.0,
+            80.0,
+        ),
+    ]
+}
+
+/// Whether memory grows with the directory: everyone read and planned, nothing to be done.
+pub(crate) async fn flat(scale: Scale) -> Section {
+    let (few, many) = (scale.middle, 3 * scale.large);
+    let mut lines = Vec::new();
+    let mut peaks = Vec::new();
+    for people in [few, many] {
+        eprintln!("full reconcile of {people} users");
+        let rehearsal = Rehearsal::begin(people, Tenant::Filled).await;
+        rehearsal.run(RunScope::Changed).await;
+        let mut largest: f64 = 0.0;
+        for _ in 0..2 {
+            largest = largest.max(rehearsal.run(RunScope::Everyone).await.peak_mib);
+        }
+        let everyone = rehearsal.run(RunScope::Everyone).await;
+        assert_eq!(everyone.run.tally.in_sync, people, "{:#?}", everyone.run);
+        largest = largest.max(everyone.peak_mib);
+        let what = format!("{people} users");
+        lines.push(Line::at_most(
+            &format!("{what}: HTTP calls"),
+            Unit::Count,
+            everyone.count("total"),
+            full_read(people) + 5.0,
+            full_read(people) + 3.0,
+        ));
+        lines.push(Line::exactly(
+            &format!("{what}: writes"),
+            everyone.count("writes"),
+            0.0,
+        ));
+        lines.push(Line::plain(
+            &format!("{what}: wall time"),
+            Unit::Seconds,
+            everyone.seconds(),
+        ));
+        lines.push(Line::at_most(
+            &format!("{what}: peak resident memory"),
+            Unit::MiB,
+            largest,
+            150.0,
+            80.0,
+        ));
+        peaks.push(largest);
+    }
+    lines.push(Line::at_most(
+        &format!("memory, {many} users against {few}"),
+        Unit::Times,
+        peaks[1] / peaks[0],
+        1.25,
+        1.1,
+    ));
+    Section {
+        title: "Full reconcile of small and large directories".to_owned(),
+        note: "Everyone is read from the tenant and planned again, three times over in the same \
+               process; nothing is to be done. The calls are the floor's pages and five more."
+            .to_owned(),
+        lines,
+    }
+}
+
 /// Syncs of users that are in sync.
 async fn later(people: i64, rehearsal: &Rehearsal) -> Vec<Line> {
     // What the first sync wrote comes back in the next delta, once.
     let echo = rehearsal.run(RunScope::Changed).await;
     let nothing = rehearsal.run(RunScope::Changed).await;
-    let mut tx = rehearsal.store.write().await.unwrap();
+    let store = &rehearsal.beginning.store;
+    let mut tx = store.write().await.unwrap();
     let now = SystemClock.now();
-    let promoted = directory::promote_one_percent(&rehearsal.store, &mut tx, "Director", now).await;
+    let promoted = directory::promote_one_percent(store, &mut tx, "Director", now).await;
     let changed = rehearsal.run_with(RunScope::Changed, tx).await;
     rehearsal.run(RunScope::Changed).await;
     let everyone = rehearsal.run(RunScope::Everyone).await;
@@ -205,15 +281,15 @@ fn changed_lines(promoted: i64, changed: &Measured) -> Vec<Line> {
 
 fn everyone_lines(people: i64, everyone: &Measured) -> Vec<Line> {
     let name = |what: &str| format!("full reconcile: {what}");
-    let pages = pages(people + ON_FIRST_DAY, PAGE) as f64;
+    let floor = full_read(people);
     let seconds = 15.0 * (people as f64 / 100_000.0).max(0.1);
     vec![
         Line::at_most(
             &name("HTTP calls"),
             Unit::Count,
             everyone.count("total"),
-            pages + 5.0,
-            pages + 3.0,
+            floor + 5.0,
+            floor + 3.0,
         ),
         Line::exactly(&name("writes"), everyone.count("writes"), 0.0),
         Line::at_most(
@@ -232,6 +308,56 @@ fn everyone_lines(people: i64, everyone: &Measured) -> Vec<Line> {
             80.0,
         ),
     ]
+}
+
+/// Everyone loses the application: sign-in blocked, sessions ended, licenses taken back.
+async fn removed(people: i64, rehearsal: &Rehearsal) -> Vec<Line> {
+    const WRITES_EACH: i64 = 3;
+    let policy = Policy {
+        remove_licenses: true,
+        ..Policy::default()
+    };
+    let mut tx = rehearsal.beginning.store.write().await.unwrap();
+    rehearsal.beginning.unassign_all(&mut tx, &policy).await;
+    let removed = rehearsal.run_with(RunScope::Changed, tx).await;
+    let writes = (WRITES_EACH * people) as f64;
+    assert!(
+        (removed.run.tally.applied as f64 - writes).abs() < 0.5,
+        "{:#?}",
+        removed.run
+    );
+    // The delta and the products, then three writes for each, twenty to a call.
+    let floor = (2 + WRITES_EACH * pages(people, BATCH)) as f64;
+    let name = |what: &str| format!("all removed: {what}");
+    vec![
+        Line::at_most(
+            &name("HTTP calls"),
+            Unit::Count,
+            removed.count("total"),
+            (1.1 * floor).floor(),
+            floor,
+        ),
+        Line::at_most(
+            &name("writes (block sign-in, end sessions, remove license)"),
+            Unit::Count,
+            removed.count("writes"),
+            1.1 * writes,
+            writes,
+        ),
+        Line::at_most(
+            &name("processor time per 1,000 users"),
+            Unit::Seconds,
+            removed.cpu * 1_000.0 / people as f64,
+            1.0,
+            0.3,
+        ),
+        Line::plain(&name("wall time"), Unit::Seconds, removed.seconds()),
+    ]
+}
+
+/// Pages of a full read of a tenant with these accounts.
+fn full_read(people: i64) -> f64 {
+    pages(people + ON_FIRST_DAY, PAGE) as f64
 }
 
 /// How many pages of this size hold so many.
