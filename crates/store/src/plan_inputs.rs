@@ -43,12 +43,17 @@ pub struct InputPage {
     pub next: Option<UserId>,
 }
 
-/// The users of application `$1` that changed, or are due at `$4`, each found by its own index.
-const TO_LOOK_AT: &str = "select x.user_id from provisioning x
-     where x.application_id = $1 and x.revision <> x.settled_revision
-       and ($5 = 1 or x.revision > x.quiet_revision)
-     union select y.user_id from provisioning y
-     where y.application_id = $1 and y.due_at is not null and y.due_at <= $4";
+/// The next users of application `$1` after `$2` that changed, or are due at `$4`, each found by its
+/// own index; at most `$3` of each, or every stretch of a large plan would list them all again.
+const TO_LOOK_AT: &str = "select * from (
+       select x.user_id from provisioning x join users xu on xu.id = x.user_id
+       where x.application_id = $1 and x.revision <> x.settled_revision and x.user_id > $2
+       order by x.user_id limit $3) changed
+     union select * from (
+       select y.user_id from provisioning y join users yu on yu.id = y.user_id
+       where y.application_id = $1 and y.due_at is not null and y.due_at <= $4
+         and y.user_id > $2
+       order by y.user_id limit $3) due";
 
 /// The next users after a place: those that changed or are due, or everyone in scope or followed.
 pub async fn list_next(
