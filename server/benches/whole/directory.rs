@@ -1,10 +1,11 @@
 //! People by the thousand: into the directory by an import, into the tenant by its control API.
 
 use serde_json::{Value, json};
-use signpost_model::{Attribute, ImportId, Profile, Random, Timestamp, User, UserId};
+use signpost_model::{Attribute, GroupId, ImportId, Profile, Random, Timestamp, User, UserId};
+use signpost_store::groups::{self, NewGroup};
 use signpost_store::imports::{self, NewImport, RowInput, StagedRow};
 use signpost_store::testing::AUTHOR;
-use signpost_store::{Store, Write, users};
+use signpost_store::{Store, Write, memberships, users};
 
 /// Microsoft 365 E3.
 pub(crate) const E3: &str = "05e9a617-0261-4cee-bb44-138d3ef5d965";
@@ -71,6 +72,46 @@ pub(crate) fn person(number: i64) -> Profile {
     };
     profile.normalize();
     profile
+}
+
+/// Makes groups of equal size, and puts everyone into two of them.
+pub(crate) async fn make_groups(
+    store: &Store,
+    count: usize,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Vec<GroupId> {
+    let mut made = Vec::new();
+    let mut tx = store.write().await.unwrap();
+    for number in 0..count {
+        let new = NewGroup {
+            id: GroupId::mint(now, random),
+            name: format!("Team {number}"),
+            description: String::new(),
+        };
+        groups::create(&mut tx, &new, &AUTHOR, now).await.unwrap();
+        made.push(new.id);
+    }
+    tx.commit().await.unwrap();
+    let (mut after, mut met) = (None, 0);
+    loop {
+        let page = after_page(store, after).await;
+        let Some(last) = page.last() else { return made };
+        after = Some(last.id);
+        let mut tx = store.write().await.unwrap();
+        for (at, group) in made.iter().enumerate() {
+            let is_in = |number: &usize| {
+                let first = (met + number) % count;
+                at == first || at == (first + count / 2) % count
+            };
+            let users: Vec<_> = (0..page.len()).filter(is_in).map(|n| page[n].id).collect();
+            memberships::add(&mut tx, *group, &users, &AUTHOR, now)
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+        met += page.len();
+    }
 }
 
 /// Gives every hundredth person another job title; returns how many.

@@ -26,6 +26,13 @@ pub(crate) fn load() -> String {
         .to_owned()
 }
 
+/// Seconds of processor time that this thread had.
+pub(crate) fn processor_time() -> f64 {
+    let nanos = read("/proc/thread-self/schedstat");
+    let nanos = nanos.split(' ').next().and_then(|text| text.parse().ok());
+    nanos.map_or(f64::NAN, |nanos: f64| nanos / 1e9)
+}
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

@@ -28,8 +28,8 @@ use std::time::Duration;
 use report::Report;
 
 /// Everything that can be measured alone, in the order of the page.
-const PARTS: [&str; 7] = [
-    "planning", "sync", "large", "flat", "quota", "portal", "sign-in",
+const PARTS: [&str; 8] = [
+    "planning", "sync", "groups", "quota", "flat", "large", "portal", "sign-in",
 ];
 
 /// Nothing that works takes so long: whoever waits for it learns that something does not.
@@ -121,6 +121,10 @@ async fn measure(scale: Scale, parts: &[&str]) -> Report {
     if wants("sync") {
         report.add(sync::first(scale.small).await);
         report.add(sync::first(scale.middle).await);
+    }
+    if wants("groups") {
+        report.add(sync::with_groups(scale.small).await);
+        report.add(sync::with_groups(scale.middle).await);
     }
     if wants("quota") {
         report.add(quota::measure(scale).await);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
-use signpost_app::connector::Connector;
+use signpost_app::connector::{Connector, Credential};
 use signpost_app::identity::Providers;
 use signpost_app::passwords::Passwords;
 use signpost_app::portal::{Portal, PortalSettings, Practice};
@@ -148,6 +148,7 @@ impl World {
             set_up: Arc::default(),
             providers: Providers::default(),
             worker: Arc::new(Notify::new()),
+            mailer: Arc::new(Notify::new()),
         };
         tokio::spawn(worker::run(portal.clone()));
         tokio::spawn(turn(Arc::clone(&clock)));
@@ -237,8 +238,9 @@ impl graph::Observer for Questions {
 /// A page that reads the tenant, again and again, as Update Settings does.
 async fn ask(world: World, questions: Arc<Questions>) {
     let (settings, secret) = &world.beginning.connection;
+    let credential = Credential::Secret(secret.clone());
     let mut config = Connector::of(&world.portal)
-        .config(settings, secret)
+        .config(settings, &credential)
         .unwrap();
     config.observer = Arc::clone(&questions) as Arc<dyn graph::Observer>;
     let client = graph::Client::new(config).unwrap().interactive();

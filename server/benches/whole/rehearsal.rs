@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use signpost_app::passwords::Passwords;
 use signpost_model::connection::{ConnectionSettings, Findings, FoundDomain};
+use signpost_model::group_push::OnRemoval;
 use signpost_model::run::{Run, RunMode, RunScope, RunState, Trigger, WaitsFor};
 use signpost_model::{
-    AccessType, ApplicationId, Clock, Cloud, ConnectionState, OperatorId, Policy, Role, RunId,
-    Secret,
+    AccessType, ApplicationId, Clock, Cloud, ConnectionState, GroupId, OperatorId, Policy, Role,
+    RunId, Secret,
 };
 use signpost_server::ambient::{SystemClock, SystemRandom};
 use signpost_server::config::DataArgs;
@@ -20,7 +21,9 @@ use signpost_store::licenses::NewGrant;
 use signpost_store::operators::{self, NewOperator};
 use signpost_store::runs::{NewRun, approval};
 use signpost_store::testing::AUTHOR;
-use signpost_store::{Store, Write, applications, connections, licenses, policies, runs};
+use signpost_store::{
+    Store, Write, applications, connections, group_push, licenses, policies, runs,
+};
 use tempfile::TempDir;
 
 use crate::directory::{self, E3, control};
@@ -165,7 +168,7 @@ impl Beginning {
             // Whatever the schedule calls everyone is read from the tenant too.
             trigger: match scope {
                 RunScope::Everyone => Trigger::Schedule,
-                RunScope::Changed => Trigger::Operator,
+                RunScope::Changed | RunScope::Tenant => Trigger::Operator,
             },
             scope,
             mode: RunMode::Sync,
@@ -217,6 +220,31 @@ impl Beginning {
             .await
             .unwrap();
         assert_eq!(approved, approval::Approval::Approved);
+        tx.commit().await.unwrap();
+    }
+
+    /// Pushes as many groups of equal size as given, two of them for everyone; with `licensed` the
+    /// groups give the license, and nothing else does.
+    pub(crate) async fn push_groups(&self, count: usize, licensed: bool) {
+        let (random, now) = (SystemRandom, SystemClock.now());
+        let groups = directory::make_groups(&self.store, count, &random, now).await;
+        let mut tx = self.store.write().await.unwrap();
+        let keep = OnRemoval::default();
+        group_push::choose(&mut tx, self.application, &groups, keep, &AUTHOR, now)
+            .await
+            .unwrap();
+        if licensed {
+            let grant = |group: &GroupId| NewGrant {
+                sku_id: E3.to_owned(),
+                group_id: Some(*group),
+                by_group: true,
+                disabled_plans: vec![],
+            };
+            let grants: Vec<_> = groups.iter().map(grant).collect();
+            licenses::set_grants(&mut tx, &random, self.application, &grants, &AUTHOR, now)
+                .await
+                .unwrap();
+        }
         tx.commit().await.unwrap();
     }
 
