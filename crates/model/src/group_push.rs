@@ -498,7 +498,8 @@ mod tests {
     #[test]
     fn only_plain_security_groups_are_touched() {
         assert_eq!(group().untouchable(), None);
-        let cases: [(fn(&mut TenantGroup), Untouchable); 5] = [
+        type Change = fn(&mut TenantGroup);
+        let cases: [(Change, Untouchable); 5] = [
             (|g| g.synchronised = true, Untouchable::Synchronised),
             (|g| g.role_assignable = true, Untouchable::RoleAssignable),
             (|g| g.dynamic = true, Untouchable::Dynamic),

@@ -13,6 +13,9 @@ use super::chain::{Active, Found, Look, Next, Then};
 use super::{GroupJournal, GroupRecorded, GroupTenant, GroupWrite, Order};
 use crate::apply::{Answer, BATCH, Ended, ReadFailure, Signal, Surroundings};
 
+/// A write of a group: the group's key, the write's place in the plan, the write.
+type Packed = (usize, i64, GroupWrite);
+
 /// Batches that may be under way at once.
 const MAX_WRITES_IN_FLIGHT: usize = 8;
 
@@ -202,7 +205,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
     }
 
     /// Twenty groups side by side, or fewer groups one write behind the other.
-    fn pack(&mut self, ready: &[usize]) -> Option<(Vec<(usize, i64, GroupWrite)>, Order)> {
+    fn pack(&mut self, ready: &[usize]) -> Option<(Vec<Packed>, Order)> {
         let side_by_side = ready.len() >= BATCH;
         let mut work = Vec::with_capacity(BATCH);
         let mut order = Order::Any;
@@ -227,7 +230,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
         (!work.is_empty()).then_some((work, order))
     }
 
-    fn send(&mut self, work: Vec<(usize, i64, GroupWrite)>, order: Order) {
+    fn send(&mut self, work: Vec<Packed>, order: Order) {
         let sequences: Vec<i64> = work.iter().map(|(_, sequence, _)| *sequence).collect();
         self.marked.extend(&sequences);
         let keys: BTreeSet<usize> = work.iter().map(|(key, ..)| *key).collect();

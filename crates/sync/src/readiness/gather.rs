@@ -19,7 +19,7 @@ pub struct Gathered {
     /// The registration with its secrets; `None` when it lives in another tenant.
     pub registration: Read<Option<graph::Registration>>,
     pub domains: Read<Vec<DomainFact>>,
-    /// Global Administrators with their ObjectIds; whether they are linked is not known here.
+    /// Global Administrators with their object ids; whether they are linked is not known here.
     pub administrators: Read<Vec<(String, Administrator)>>,
     pub security_defaults: Read<bool>,
     pub conditional_access: Read<Vec<ConditionalAccess>>,

@@ -210,7 +210,7 @@ mod tests {
             .map(|need| need.name.to_owned())
             .collect();
         let switch = "Policy.ReadWrite.SecurityDefaults".to_owned();
-        let more = [&all[..], &[switch.clone()]].concat();
+        let more = [&all[..], std::slice::from_ref(&switch)].concat();
         let judged = Judgement::of(&more, Feature::USUAL);
         assert_eq!(judged.missing, Vec::<&Need>::new());
         assert_eq!(judged.excess, [switch]);

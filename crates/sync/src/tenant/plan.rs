@@ -108,10 +108,7 @@ pub fn renew_secret(
     TenantPlan::Changes(
         actions
             .into_iter()
-            .map(|action| PlannedTenantAction {
-                action,
-                reason: reason.clone(),
-            })
+            .map(|action| PlannedTenantAction { action, reason })
             .collect(),
     )
 }

@@ -166,7 +166,7 @@ fn days(ends: Timestamp, now: Timestamp) -> String {
     }
 }
 
-fn found<'a>(facts: &'a Facts, key: CheckKey) -> Result<&'a DomainFact, Box<Check>> {
+fn found(facts: &Facts, key: CheckKey) -> Result<&DomainFact, Box<Check>> {
     let Read::Known(domains) = &facts.domains else {
         return Err(Box::new(unread(key, &facts.domains)));
     };
@@ -375,14 +375,10 @@ pub(super) fn break_glass(facts: &Facts) -> Check {
 
 /// The first few, and how many more.
 fn listed(names: &[String]) -> String {
-    let mut text = names
-        .iter()
-        .take(NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    if names.len() > NAMED {
-        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    let first = first.join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
-    text
 }
