@@ -53,15 +53,13 @@ impl Credential {
 
 /// Base64 of DER with the armour that other programs want around it.
 pub fn pem(label: &str, base64: &str) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (at, letter) in base64.chars().enumerate() {
-        if at > 0 && at % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(letter);
-    }
-    text.push_str(&format!("\n-----END {label}-----\n"));
-    text
+    let letters: Vec<char> = base64.chars().collect();
+    let lines: Vec<String> = letters
+        .chunks(64)
+        .map(|line| line.iter().collect())
+        .collect();
+    let body = lines.join("\n");
+    format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
 }
 
 /// Why there is no client for a connection.

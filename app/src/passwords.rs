@@ -114,7 +114,9 @@ fn unrepeated(text: &str) -> &str {
     let parts = (1..=text.len() / 2).filter(|length| text.is_char_boundary(*length));
     parts
         .map(|length| &text[..length])
-        .find(|part| text.len().is_multiple_of(part.len()) && part.repeat(text.len() / part.len()) == text)
+        .find(|part| {
+            text.len().is_multiple_of(part.len()) && part.repeat(text.len() / part.len()) == text
+        })
         .unwrap_or(text)
 }
 

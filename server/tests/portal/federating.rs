@@ -196,7 +196,7 @@ impl Rehearsal {
         };
         tokio::time::timeout(PATIENCE, waiting)
             .await
-            .expect("the domain is taken back by itself")
+            .unwrap_or_else(|_| panic!("the domain is taken back by itself"))
     }
 
     /// Whether Microsoft shows the domain as federated, and with what.

@@ -96,10 +96,10 @@ both_engines! {
     async fn people_sign_in_while_an_import_is_applied(store: Store) {
         let app = TestApp::start(store).await;
         let browser = app.sign_in(Role::Administrator).await;
-        let mut file = "User name,First name,Last name,Department\r\n".to_owned();
-        for number in 0..4_000 {
-            file.push_str(&format!("user{number}@contoso.example,User,Number {number},Sales\r\n"));
-        }
+        let rows: Vec<String> = (0..4_000)
+            .map(|number| format!("user{number}@contoso.example,User,Number {number},Sales"))
+            .collect();
+        let file = format!("User name,First name,Last name,Department\r\n{}", rows.join("\r\n"));
         let (page, _) = checked(&app, &browser, file.as_bytes()).await;
         let fields = [("id", id_of(&page))];
         assert_eq!(browser.post("/api/import/apply", &fields).await.location(), page);

@@ -335,7 +335,7 @@ async fn nobody_reaches_what_is_another_users_by_its_id() {
     let proof = hidden_value(&his.get("/me").await.body, "proof").unwrap();
     let store = &domain.app.portal.store;
     let now = domain.app.clock.now();
-    let live = user_sessions::list(&mut *store.read().await.unwrap(), ADA, now)
+    let live = user_sessions::list(&mut store.read().await.unwrap(), ADA, now)
         .await
         .unwrap();
     let key = live[0].key.to_string();
@@ -359,7 +359,7 @@ async fn nobody_reaches_what_is_another_users_by_its_id() {
         ("user_name", ADA_NAME),
     ];
     his.post("/api/me/password", &fields).await;
-    let of = credentials::find(&mut *store.read().await.unwrap(), ADA)
+    let of = credentials::find(&mut store.read().await.unwrap(), ADA)
         .await
         .unwrap();
     assert_eq!(of.version, 1, "her password is as it was");
