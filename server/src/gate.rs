@@ -11,6 +11,7 @@ use app::access::{Access, access_of};
 use app::error::PortalError;
 use app::forms::{FLASH_KEY, Flash, Posted};
 use app::login::session::SignedInUser;
+use app::pages::federation::REMIND_DAYS;
 use app::portal::Portal;
 use app::shell::{Shortcuts, Theme};
 use app::visit::{Inner, Organisation, Visit};
@@ -174,7 +175,9 @@ async fn admit(
         return Err(PortalError::BadRequest.into());
     }
     if is_page {
-        if inner.operator.is_some() && settings.has_alerts {
+        let soon = gate.portal.clock.now().plus_days(REMIND_DAYS);
+        let ends = settings.certificate_ends_at.is_some_and(|at| at < soon);
+        if inner.operator.is_some() && (settings.has_alerts || ends) {
             inner.banners = app::pages::control::banners(&gate.portal).await?;
             inner
                 .banners

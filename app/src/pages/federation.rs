@@ -23,8 +23,8 @@ use crate::forms::{Answer, Refusal};
 use crate::portal::Portal;
 use crate::urls;
 
-pub use banners::banners;
-pub(crate) use banners::{REMIND_DAYS, certificate_ends, days_left};
+pub use banners::{REMIND_DAYS, banners};
+pub(crate) use banners::{certificate_ends, days_left};
 pub use checks_card::check_federation;
 pub use confirm::confirm_federation;
 pub use doctor::{DoctorPage, change_immutable_ids, immutable_ids_file};

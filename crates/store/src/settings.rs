@@ -54,8 +54,11 @@ pub struct OfEveryPage {
     pub organisation_name: String,
     pub time_zone: String,
     pub second_factor_from: Option<Role>,
-    /// Whether [`schedule::list_alerts`] has something to say.
+    /// Whether [`schedule::list_alerts`] has something to say, or a federation waits to be
+    /// confirmed.
     pub has_alerts: bool,
+    /// When the first of the certificates that sign now ends.
+    pub certificate_ends_at: Option<Timestamp>,
 }
 
 /// The settings that every page asks for.
@@ -65,7 +68,10 @@ pub async fn of_every_page(connection: &mut AnyConnection) -> Result<OfEveryPage
            (select s.value from settings s where s.key = $1) as organisation_name,
            (select s.value from settings s where s.key = $2) as time_zone,
            (select s.value from settings s where s.key = $3) as second_factor_from,
-           case when exists (select 1 {}) then 1 else 0 end as has_alerts",
+           case when exists (select 1 {}) or exists (select 1 from federations f
+             where f.state = 'confirming') then 1 else 0 end as has_alerts,
+           (select min(k.not_after) from signing_keys k where k.state = 'current')
+             as certificate_ends_at",
         schedule::ALERTING.replace("$1", "$4")
     );
     let row = sqlx::query(AssertSqlSafe(sql))
@@ -84,6 +90,7 @@ pub async fn of_every_page(connection: &mut AnyConnection) -> Result<OfEveryPage
         time_zone: columns.optional_json("time_zone")?.unwrap_or_default(),
         second_factor_from: second_factor_from.flatten(),
         has_alerts: columns.flag("has_alerts")?,
+        certificate_ends_at: columns.optional_time("certificate_ends_at")?,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::shell::Banner;
 use crate::urls;
 
 /// From when on a certificate's end is told, and when it becomes urgent.
-pub(crate) const REMIND_DAYS: i64 = 60;
+pub const REMIND_DAYS: i64 = 60;
 const URGENT_DAYS: i64 = 7;
 
 /// The banners.
