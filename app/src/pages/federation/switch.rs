@@ -63,7 +63,7 @@ pub(super) fn FederateCard(set_up: SetUp, ready: bool, granted: bool, may: bool)
     view! {
         <Card id="federate" title="Federate" hint=hint actions=move || script>
             <div class="card__body stack">
-                <ul class="plain stack stack--tight">
+                <ul class="checklist__findings stack stack--tight">
                     <li>"It can take up to two hours until it holds everywhere, and a day until it has settled."</li>
                     <li>"Passwords at Microsoft are not used any more; forgotten ones are reset at the identity provider."</li>
                     <li>"Programs that send passwords themselves, and Windows sign-in with a password on Entra-joined computers, stop working for these people."</li>
