@@ -14,8 +14,8 @@ use super::plan::{PlannedGroup, finish_group, write_actions};
 use super::tenant::{self, SeenGroup};
 use super::{Choice, Chosen, choose, decide, end, list, list_of_user};
 use crate::fixtures::{
-    NOW, account, add_connected, add_group, add_users, alice, claim, connect, dirty, group, queue,
-    random, settle_all, start, user,
+    NOW, account, add_connected, add_group, add_users, alice, connect, group, random, settle_all,
+    start, user,
 };
 use crate::runs::RunLease;
 use crate::{Store, accounts, both_engines, memberships, snapshots};
@@ -393,9 +393,5 @@ both_engines! {
         finish_group(&store, &lease, &planned, NOW).await.unwrap();
         let mut db = store.read().await.unwrap();
         assert_eq!(list(&mut db, application.id).await.unwrap(), []);
-        drop(db);
-        assert_eq!(dirty(&store, application.id).await, []);
-        let _ = queue(&store, application.id, RunScope::Changed).await;
-        assert!(claim(&store, "other", NOW).await.is_none());
     }
 }
