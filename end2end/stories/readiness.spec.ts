@@ -61,7 +61,7 @@ test("a newcomer gets to all checks passed, and everything back as it was", asyn
   await expect(check(page, "Registration at sign-in is off")).toContainText("Unknown");
   await audit(page);
 
-  await page.getByRole("link", { name: "Registration, permissions and certificate" }).click();
+  await page.getByRole("link", { name: "Open registration" }).click();
   await page.getByRole("checkbox", { name: "Switch security defaults" }).check();
   await page.getByRole("checkbox", { name: "Switch per-user MFA" }).check();
   await operator.press("Save features");
@@ -99,7 +99,7 @@ test("a newcomer gets to all checks passed, and everything back as it was", asyn
   );
 
   await openReadiness(operator);
-  await operator.press("I have seen: Require users to register when signing in: No");
+  await operator.press("I have seen it: Require users to register when signing in: No");
   await expect(check(page, "Registration at sign-in is off")).toContainText("Ada Nilsson");
   await accountsAreRead(operator, page);
   await operator.press("Check all again");
@@ -146,7 +146,7 @@ test("a certificate takes the secret's place once Microsoft accepts it", async (
   await operator.connect();
   await openReadiness(operator);
   await operator.press("Check readiness");
-  await page.getByRole("link", { name: "Registration, permissions and certificate" }).click();
+  await page.getByRole("link", { name: "Open registration" }).click();
   await operator.press("Make a certificate");
   await operator.press("Try and use certificate");
   await expect(operator.alert("Microsoft does not accept the certificate")).toBeVisible();

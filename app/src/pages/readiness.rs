@@ -177,7 +177,7 @@ fn AreaCard(area: Area, shown: Shown) -> impl IntoView {
             let href = urls::application_registration(shown.id);
             view! {
                 <div class="card__body">
-                    <LinkButton href=href>"Registration, permissions and certificate"</LinkButton>
+                    <LinkButton href=href>"Open registration"</LinkButton>
                 </div>
             }
             .into_any()

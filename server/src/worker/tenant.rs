@@ -291,7 +291,11 @@ pub(super) async fn look_again(worker: &Worker, lease: &RunLease, run: &Run) -> 
     };
     let read_accounts = matches!(
         run.request,
-        Some(TenantRequest::TurnOffPerUserMfa { .. } | TenantRequest::PutBack)
+        Some(
+            TenantRequest::TurnOffPerUserMfa { .. }
+                | TenantRequest::PutBack
+                | TenantRequest::RevertFederation { .. }
+        )
     );
     if read_accounts {
         let mut tx = portal.store.write().await?;

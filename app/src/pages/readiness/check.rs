@@ -124,10 +124,10 @@ fn Mark(mark: HandMark, shown: Shown) -> impl IntoView {
         view! { <p>"Ticked by " {marked.by} " " {time(marked.at)} "."</p> }
     });
     let (id, label) = (shown.id, mark.label());
-    let button = if ticked {
-        format!("Take back: {label}")
+    let words = if ticked {
+        "Take back"
     } else {
-        format!("I have seen: {label}")
+        "I have seen it"
     };
     let form = shown.may.then(|| {
         view! {
@@ -135,11 +135,12 @@ fn Mark(mark: HandMark, shown: Shown) -> impl IntoView {
                 <input type="hidden" name="application" value=id.to_string() />
                 <input type="hidden" name="mark" value=mark.key() />
                 <input type="hidden" name="ticked" value=if ticked { "no" } else { "yes" } />
-                <Button size=ButtonSize::Small>{button}</Button>
+                <Button size=ButtonSize::Small label=format!("{words}: {label}")>{words}</Button>
             </Form>
         }
     });
     view! {
+        <p>"Look for: " <b>{label}</b></p>
         {said}
         {form}
     }
