@@ -35,6 +35,9 @@ export const options = {
   trace: "retain-on-failure" as const,
 };
 
+// Stories that have not passed yet: `OPEN_STORIES=1 npx playwright test --grep @open`.
+const open = process.env.OPEN_STORIES ? [] : [/@open/];
+
 export default defineConfig({
   testDir: "stories",
   forbidOnly: true,
@@ -46,8 +49,8 @@ export default defineConfig({
   reporter: process.env.CI ? [["list"]] : [["list"], ["html", { open: "never" }]],
   use: options,
   projects: [
-    { name: "javascript" },
+    { name: "javascript", grepInvert: open },
     // Stories about what only a script can do say so in their title.
-    { name: "no-javascript", use: { javaScriptEnabled: false }, grepInvert: /@javascript/ },
+    { name: "no-javascript", use: { javaScriptEnabled: false }, grepInvert: [/@javascript/, ...open] },
   ],
 });

@@ -79,7 +79,7 @@ async function federate(operator: Operator, minutes: string): Promise<void> {
   await openFederation(operator);
 }
 
-test("federate, sign in as one person, confirm, and revert", async ({ operator, page, another, javaScriptEnabled }) => {
+test("federate, sign in as one person, confirm, and revert", { tag: "@open" }, async ({ operator, page, another, javaScriptEnabled }) => {
   test.setTimeout(300_000);
   const them = await another("signed out");
   await permit(operator);
@@ -118,7 +118,7 @@ test("federate, sign in as one person, confirm, and revert", async ({ operator, 
   expect(wide, "nothing scrolls sideways at 320 px").toBe(false);
 });
 
-test("nobody confirms: the domain is taken back by itself", async ({ operator, page }) => {
+test("nobody confirms: the domain is taken back by itself", { tag: "@open" }, async ({ operator, page }) => {
   test.setTimeout(300_000);
   await permit(operator);
   await openFederation(operator);
@@ -136,7 +136,7 @@ test("nobody confirms: the domain is taken back by itself", async ({ operator, p
   await expect(page.getByText("Nobody had confirmed that people can sign in.")).toBeVisible();
 });
 
-test("the doctor puts an ImmutableId right by a plan", async ({ operator, page, practice }) => {
+test("the doctor puts an ImmutableId right by a plan", { tag: "@open" }, async ({ operator, page, practice }) => {
   await operator.openApplication();
   await operator.tab("Settings");
   // Else the next sync puts it right by itself.
@@ -159,7 +159,7 @@ test("the doctor puts an ImmutableId right by a plan", async ({ operator, page, 
   expect((await practice.account(person))?.onPremisesImmutableId).toBe(before?.onPremisesImmutableId);
 });
 
-test("from one signing certificate to the next", async ({ operator, page }) => {
+test("from one signing certificate to the next", { tag: "@open" }, async ({ operator, page }) => {
   test.setTimeout(300_000);
   await permit(operator);
   await openFederation(operator);
@@ -201,7 +201,7 @@ test("from one signing certificate to the next", async ({ operator, page }) => {
   await expect(operator.status("The old certificate is retired")).toBeVisible();
 });
 
-test("another identity provider by its metadata", async ({ operator, page, portal }) => {
+test("another identity provider by its metadata", { tag: "@open" }, async ({ operator, page, portal }) => {
   await operator.openApplication();
   await operator.tab("Sign-on");
   const metadata = await page.getByRole("textbox", { name: "Metadata address" }).inputValue();

@@ -43,7 +43,7 @@ async function accountsAreRead(operator: Operator, page: Page): Promise<void> {
   await expect(operator.button("Read accounts again")).toBeVisible();
 }
 
-test("a newcomer gets to all checks passed, and everything back as it was", async ({ operator, page, practice }) => {
+test("a newcomer gets to all checks passed, and everything back as it was", { tag: "@open" }, async ({ operator, page, practice }) => {
   test.setTimeout(300_000);
   await openReadiness(operator);
   await expect(page.getByRole("main")).toContainText("No tenant yet");
@@ -123,7 +123,7 @@ test("a newcomer gets to all checks passed, and everything back as it was", asyn
   await expect(check(page, "Security defaults are off")).toContainText("They are on");
 });
 
-test("an operator answers for a check, with a reason, and takes it back", async ({ operator, page }) => {
+test("an operator answers for a check, with a reason, and takes it back", { tag: "@open" }, async ({ operator, page }) => {
   await operator.connect();
   await openReadiness(operator);
   await operator.press("Check readiness");
@@ -142,7 +142,7 @@ test("an operator answers for a check, with a reason, and takes it back", async 
   await expect(check(page, "Security defaults are off")).toContainText("Attention");
 });
 
-test("a certificate takes the secret's place once Microsoft accepts it", async ({ operator, page, practice }) => {
+test("a certificate takes the secret's place once Microsoft accepts it", { tag: "@open" }, async ({ operator, page, practice }) => {
   await operator.connect();
   await openReadiness(operator);
   await operator.press("Check readiness");
