@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{Body, Refusal};
-use crate::faults::Within;
+use crate::faults::{Held, Within};
 use crate::graph::{Fate, Processed, Received};
 use crate::practice::PracticeTenant;
 use crate::registrations::Access;
@@ -24,6 +24,7 @@ pub(crate) struct BatchAnswer {
     pub(crate) delay_ms: u64,
     pub(crate) fate: Fate,
     pub(crate) faulted: bool,
+    pub(crate) held: Option<Held>,
 }
 
 struct Part<'a> {
@@ -81,6 +82,7 @@ impl PracticeTenant {
             delay_ms: 0,
             fate: Fate::Sent,
             faulted: false,
+            held: None,
         };
         for part in &parts {
             run.carry_out(part, &parts, 0)?;
@@ -240,6 +242,7 @@ struct Run<'a> {
     delay_ms: u64,
     fate: Fate,
     faulted: bool,
+    held: Option<Held>,
 }
 
 impl Run<'_> {
@@ -299,18 +302,21 @@ impl Run<'_> {
             delay_ms: 0,
             fate: Fate::Sent,
             faulted: false,
+            held: None,
         }
     }
 
     fn keep(&mut self, id: &str, processed: &Processed) {
         self.delay_ms = self.delay_ms.max(processed.delay_ms);
         self.faulted |= processed.faulted;
+        self.held = self.held.take().or_else(|| processed.held.clone());
         match processed.fate {
             Fate::Missing => {
                 self.faulted = true;
                 return;
             }
             Fate::Cut => self.fate = Fate::Cut,
+            Fate::Doubled => self.faulted = true,
             Fate::Sent => {}
         }
         let mut headers = Map::new();
@@ -361,6 +367,9 @@ impl Run<'_> {
             answer.extend_from_slice(&bytes);
         }
         answer.push(b'}');
+        if processed.fate == Fate::Doubled {
+            self.answers.push(answer.clone());
+        }
         self.answers.push(answer);
     }
 
@@ -382,6 +391,7 @@ impl Run<'_> {
             delay_ms: self.delay_ms,
             fate: self.fate,
             faulted: self.faulted,
+            held: self.held,
         }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     pub(crate) parts: u64,
     /// Faults that happened.
     pub(crate) faults: u64,
+    /// Requests that were carried out after their connection was cut.
+    pub(crate) late: u64,
     /// TCP connections accepted.
     pub(crate) connections: u64,
     pub(crate) by_route: BTreeMap<String, u64>,

@@ -39,6 +39,8 @@ pub(crate) fn router() -> Router<Arc<PracticeTenant>> {
             get(list_faults).post(add_faults).delete(clear_faults),
         )
         .route("/faults/{id}", axum::routing::delete(remove_fault))
+        .route("/faults/{id}/happened", get(await_fault))
+        .route("/faults/{id}/release", post(release_fault))
         .route(
             "/accounts",
             get(accounts).post(control_writes::write_accounts),
@@ -177,6 +179,36 @@ async fn clear_faults(State(practice): Practice) -> Response {
 
 async fn remove_fault(State(practice): Practice, Path(id): Path<u64>) -> Response {
     if practice.faults().remove(id) {
+        ok(&json!({}))
+    } else {
+        json_response(StatusCode::NOT_FOUND, &json!({"error": "no such fault"}))
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Often {
+    times: Option<u64>,
+}
+
+/// Answers when a fault has happened so often; without `times`, once.
+async fn await_fault(
+    State(practice): Practice,
+    Path(id): Path<u64>,
+    Query(often): Query<Often>,
+) -> Response {
+    let watched = practice.faults().watch(id);
+    let times = often.times.unwrap_or(1);
+    let Some(mut watched) = watched else {
+        return json_response(StatusCode::NOT_FOUND, &json!({"error": "no such fault"}));
+    };
+    match watched.wait_for(|happened| *happened >= times).await {
+        Ok(happened) => ok(&json!({"happened": *happened})),
+        Err(_) => json_response(StatusCode::GONE, &json!({"error": "the fault was removed"})),
+    }
+}
+
+async fn release_fault(State(practice): Practice, Path(id): Path<u64>) -> Response {
+    if practice.faults().release(id) {
         ok(&json!({}))
     } else {
         json_response(StatusCode::NOT_FOUND, &json!({"error": "no such fault"}))

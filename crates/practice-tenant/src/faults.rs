@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// One fault as the control API takes it; every field but the effect may be left out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -82,9 +83,41 @@ pub(crate) struct Effect {
     /// The request is carried out, and the answer is not JSON.
     #[serde(default)]
     pub(crate) garbage: bool,
+    /// The part stands twice in its batch's answer.
+    #[serde(default)]
+    pub(crate) doubled: bool,
+    /// The request waits until it is let go; with `after` it is carried out first.
+    #[serde(default)]
+    pub(crate) hold: bool,
+    /// Where a held request waits.
+    #[serde(skip)]
+    pub(crate) held: Option<Held>,
+}
+
+/// What becomes of held requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Waits,
+    GoesOn,
+}
+
+/// A request that waits for the word of whoever armed the fault.
+#[derive(Debug, Clone)]
+pub(crate) struct Held(watch::Receiver<Hold>);
+
+impl Held {
+    /// Waits; `false`: the fault was removed, and the connection is to be cut.
+    pub(crate) async fn wait(mut self) -> bool {
+        self.0.wait_for(|hold| *hold == Hold::GoesOn).await.is_ok()
+    }
 }
 
 impl Effect {
+    /// Where the request waits before it is carried out.
+    pub(crate) fn take_hold_before(&mut self) -> Option<Held> {
+        if self.after { None } else { self.held.take() }
+    }
+
     /// Whether the request is still carried out.
     pub(crate) fn carries_out(&self) -> bool {
         if self.late_ms.is_some() {
@@ -103,7 +136,8 @@ struct Armed {
     id: u64,
     fault: Fault,
     seen: u64,
-    happened: u64,
+    happened: watch::Sender<u64>,
+    hold: watch::Sender<Hold>,
     random: StdRng,
 }
 
@@ -155,7 +189,8 @@ impl Faults {
             id: self.next_id,
             fault,
             seen: 0,
-            happened: 0,
+            happened: watch::Sender::new(0),
+            hold: watch::Sender::new(Hold::Waits),
             random,
         });
         Ok(self.next_id)
@@ -171,9 +206,23 @@ impl Faults {
         self.armed.len() < before
     }
 
+    /// Lets the requests go on that the fault holds.
+    pub(crate) fn release(&mut self, id: u64) -> bool {
+        let armed = self.armed.iter().find(|armed| armed.id == id);
+        armed
+            .map(|armed| armed.hold.send_replace(Hold::GoesOn))
+            .is_some()
+    }
+
+    /// How often a fault has happened, to be waited for.
+    pub(crate) fn watch(&self, id: u64) -> Option<watch::Receiver<u64>> {
+        let armed = self.armed.iter().find(|armed| armed.id == id)?;
+        Some(armed.happened.subscribe())
+    }
+
     /// Every fault with how often it matched and happened.
     pub(crate) fn list(&self) -> Vec<Value> {
-        let one = |armed: &Armed| serde_json::json!({"id": armed.id, "fault": armed.fault, "matched": armed.seen, "happened": armed.happened});
+        let one = |armed: &Armed| serde_json::json!({"id": armed.id, "fault": armed.fault, "matched": armed.seen, "happened": *armed.happened.borrow()});
         self.armed.iter().map(one).collect()
     }
 
@@ -192,7 +241,7 @@ impl Faults {
                 || armed
                     .fault
                     .times
-                    .is_some_and(|times| armed.happened >= times)
+                    .is_some_and(|times| *armed.happened.borrow() >= times)
             {
                 continue;
             }
@@ -203,8 +252,10 @@ impl Faults {
             {
                 continue;
             }
-            armed.happened += 1;
-            return Some(armed.fault.effect.clone());
+            armed.happened.send_modify(|happened| *happened += 1);
+            let mut effect = armed.fault.effect.clone();
+            effect.held = effect.hold.then(|| Held(armed.hold.subscribe()));
+            return Some(effect);
         }
         None
     }

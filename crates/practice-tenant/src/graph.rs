@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::answer::{Answer, Body, Effect, Outcome, Refusal};
 use crate::calls::Noted;
-use crate::faults::{self, Subject, Within};
+use crate::faults::{self, Held, Subject, Within};
 use crate::practice::PracticeTenant;
 use crate::registrations::Access;
 use crate::request::{Call, Incoming, Payload, Verb};
@@ -27,6 +27,8 @@ pub(crate) struct Processed {
     pub(crate) fate: Fate,
     /// A fault shaped the answer, so it need not conform.
     pub(crate) faulted: bool,
+    /// The answer waits here before it is sent.
+    pub(crate) held: Option<Held>,
 }
 
 /// What becomes of an answer.
@@ -37,6 +39,8 @@ pub(crate) enum Fate {
     Cut,
     /// Left out of its batch.
     Missing,
+    /// Twice in its batch.
+    Doubled,
 }
 
 /// A request with what was received, for faults to look at.
@@ -58,13 +62,21 @@ impl PracticeTenant {
         access: &Access,
         base: &str,
     ) -> Processed {
+        let effect = self.strike_by_route(received);
+        self.process_struck(received, access, base, effect)
+    }
+
+    /// Carries out one request that this fault happens to.
+    pub(crate) fn process_struck(
+        self: &Arc<Self>,
+        received: &Received<'_>,
+        access: &Access,
+        base: &str,
+        effect: Option<faults::Effect>,
+    ) -> Processed {
         let incoming = received.incoming;
         let found = routes::find(incoming.verb, incoming.version, &incoming.segments);
-        let name = match &found {
-            Found::Route(route, _) => route.name.clone(),
-            _ => format!("{} (unknown)", incoming.verb.name()),
-        };
-        let effect = self.strike(&name, received);
+        let name = name_of(&found, incoming);
         let request_id = self.calls().request_id();
         let client_request_id = incoming
             .wishes
@@ -118,7 +130,15 @@ impl PracticeTenant {
             let request_id = practice.calls().request_id();
             let is_write = incoming.verb != Verb::Get;
             practice.shape(Some(outcome), is_write, request_id, &request_id.to_string());
+            practice.calls().counts.late += 1;
         });
+    }
+
+    /// The fault that happens to a request by its own route, if one is armed.
+    pub(crate) fn strike_by_route(&self, received: &Received<'_>) -> Option<faults::Effect> {
+        let incoming = received.incoming;
+        let found = routes::find(incoming.verb, incoming.version, &incoming.segments);
+        self.strike(&name_of(&found, incoming), received)
     }
 
     /// The fault that happens to a request, if one is armed.
@@ -265,6 +285,7 @@ impl PracticeTenant {
             delay_ms: 0,
             fate: Fate::Sent,
             faulted: false,
+            held: None,
         }
     }
 
@@ -289,10 +310,13 @@ impl PracticeTenant {
         client_request_id: &str,
     ) {
         processed.delay_ms = effect.delay_ms;
+        processed.held = processed.held.take().or_else(|| effect.held.clone());
         if effect.drop_before || effect.drop_after || effect.late_ms.is_some() {
             processed.fate = Fate::Cut;
         } else if effect.missing {
             processed.fate = Fate::Missing;
+        } else if effect.doubled {
+            processed.fate = Fate::Doubled;
         }
         if effect.garbage {
             processed.body = Body::Json(b"<html><body>Service Unavailable</bo".to_vec());
@@ -325,6 +349,13 @@ impl PracticeTenant {
             }
             None => Body::Empty,
         };
+    }
+}
+
+fn name_of(found: &Found<'_>, incoming: &Incoming) -> String {
+    match found {
+        Found::Route(route, _) => route.name.clone(),
+        _ => format!("{} (unknown)", incoming.verb.name()),
     }
 }
 

@@ -24,6 +24,8 @@
 //! | `POST faults` | one fault, or `{"faults":[…]}`; see below | `{"id":1,"ids":[1]}` |
 //! | `GET faults` | | `{"faults":[{id, fault, matched, happened}]}` |
 //! | `DELETE faults`, `DELETE faults/{id}` | | `{}` |
+//! | `GET faults/{id}/happened` | `?times=` | `{"happened":1}`, once it is so |
+//! | `POST faults/{id}/release` | | `{}` |
 //! | `GET accounts` | `?state=live\|deleted`, `?key=` (id or UPN), `?skip=`, `?top=` | `{"accounts":[…]}` in Graph's names, deleted ones too (`deletedDateTime`), with `assignedLicenses`, `licenseAssignmentStates`, `memberOf` (group ids), `manager` (id or null), `roles`, `hasPhoto`. A deleted account's `userPrincipalName` starts with its id, as in Entra |
 //! | `POST accounts` | one account or `{"accounts":[…]}` in Graph's names: changes the one with that `id` or `userPrincipalName`, creates it otherwise. Besides: `manager` (id, UPN or null), `memberOf` (group ids, replaces), `assignedLicenses` `[{skuId or skuPartNumber, disabledPlans}]` (replaces the direct ones, seats are not checked), `onPremisesSyncEnabled`, `roles` (names, replaces) | `{"id":"…","ids":[…]}` |
 //! | `DELETE accounts/{id or UPN}` | `?purge=true` deletes for ever | `{}` |
@@ -42,7 +44,7 @@
 //! **Calls**: `total` (HTTP requests to Graph, a batch is one), `tokens` (token requests, not in
 //! `total`), `reads`, `writes` (accepted ones, parts of batches counted one by one),
 //! `unchanged_writes` (accepted writes that changed nothing), `refused` (400 and above but 429),
-//! `throttled`, `batches`, `parts`, `faults`, `connections` (accepted TCP connections), `by_route`
+//! `throttled`, `batches`, `parts`, `faults`, `late` (carried out after `late_ms`), `connections` (accepted TCP connections), `by_route`
 //! (`{"POST /users/{id}/assignLicense": 3, "POST /$batch": 1, "GET /users/delta": 1, …}`, parts
 //! included), `by_status`, and `last` (the last 200, newest first). In a template every parameter is
 //! `{id}`; the token endpoint is `POST /{tenant}/oauth2/v2.0/token`.
@@ -70,6 +72,11 @@
 //! * `"late_ms": 300`: the connection is cut at once, and the request is carried out that much later.
 //! * `"missing": true`: the part is carried out but left out of its batch's answer.
 //! * `"garbage": true`: carried out, and the answer is not JSON.
+//! * `"doubled": true`: the part stands twice in its batch's answer.
+//! * `"hold": true`: the request waits before it is carried out, or with `"after": true` the answer
+//!   waits (on a part of a batch always the answer, of the whole batch). `POST faults/{id}/release`
+//!   lets it go on, `DELETE faults/{id}` cuts its connection. `GET faults/{id}/happened?times=n`
+//!   answers once the fault has happened n times (1): so a test acts at that very instant.
 //! * `delay_ms` waits before the answer, alone or with any of these.
 //!
 //! Answers a fault has made carry the header `x-practice-fault`.

@@ -145,14 +145,23 @@ impl Exchange<'_> {
         if verb == Verb::Post && incoming.segments == ["$batch"] {
             return self.batch(&received, &access).await;
         }
-        let processed = self.practice.process(&received, &access, self.base);
+        let mut effect = self.practice.strike_by_route(&received);
+        if !goes_on(effect.as_mut()).await {
+            return cut(self.connection.as_ref());
+        }
+        let processed = self
+            .practice
+            .process_struck(&received, &access, self.base, effect);
         self.finish(processed).await
     }
 
     async fn batch(&self, received: &Received<'_>, access: &Access) -> Response {
         let practice = self.practice;
         practice.calls().counts.batches += 1;
-        let effect = practice.strike("POST /$batch", received);
+        let mut effect = practice.strike("POST /$batch", received);
+        if !goes_on(effect.as_mut()).await {
+            return cut(self.connection.as_ref());
+        }
         let request_id = practice.calls().request_id();
         let carries_out = effect
             .as_ref()
@@ -164,6 +173,7 @@ impl Exchange<'_> {
                 tokio::time::sleep(Duration::from_millis(late_ms)).await;
                 // Nobody is left to read the answer.
                 drop(practice.batch(incoming.version, incoming.payload, &access, &base));
+                practice.calls().counts.late += 1;
             });
         }
         let outcome = carries_out.then(|| {
@@ -181,6 +191,7 @@ impl Exchange<'_> {
             delay_ms: 0,
             fate: Fate::Sent,
             faulted: false,
+            held: None,
         };
         match outcome {
             None => processed.status = 503,
@@ -188,6 +199,7 @@ impl Exchange<'_> {
                 processed.body = Body::Json(answer.body);
                 (processed.delay_ms, processed.fate, processed.faulted) =
                     (answer.delay_ms, answer.fate, answer.faulted);
+                processed.held = answer.held;
             }
             Some(Err(refused)) => {
                 processed.status = refused.status;
@@ -230,13 +242,18 @@ impl Exchange<'_> {
         self.finish(processed).await
     }
 
-    async fn finish(&self, processed: Processed) -> Response {
+    async fn finish(&self, mut processed: Processed) -> Response {
+        if let Some(held) = processed.held.take()
+            && !held.wait().await
+        {
+            return cut(self.connection.as_ref());
+        }
         if processed.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(processed.delay_ms)).await;
         }
         match processed.fate {
             Fate::Cut => cut(self.connection.as_ref()),
-            Fate::Sent | Fate::Missing => respond(processed),
+            Fate::Sent | Fate::Missing | Fate::Doubled => respond(processed),
         }
     }
 
@@ -268,6 +285,14 @@ impl Exchange<'_> {
             ));
         }
         Ok(Arc::clone(access))
+    }
+}
+
+/// Waits where a fault holds the request before it is carried out; `false`: cut the connection.
+async fn goes_on(effect: Option<&mut crate::faults::Effect>) -> bool {
+    match effect.and_then(crate::faults::Effect::take_hold_before) {
+        Some(held) => held.wait().await,
+        None => true,
     }
 }
 
@@ -310,6 +335,7 @@ fn refusal(practice: &PracticeTenant, refusal: &Refusal) -> Response {
         delay_ms: 0,
         fate: Fate::Sent,
         faulted: false,
+        held: None,
     })
 }
 
@@ -471,6 +497,7 @@ async fn token(
         delay_ms: 0,
         fate: Fate::Sent,
         faulted: false,
+        held: None,
     };
     if let Some(effect) = effect {
         practice.distort(&mut processed, &effect, trace, &trace.to_string());
@@ -486,7 +513,11 @@ async fn token(
     if processed.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(processed.delay_ms)).await;
     }
-    if processed.fate == Fate::Cut {
+    let goes_on = match processed.held.take() {
+        Some(held) => held.wait().await,
+        None => true,
+    };
+    if processed.fate == Fate::Cut || !goes_on {
         cut(connection.as_ref())
     } else {
         respond(processed)
