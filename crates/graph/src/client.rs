@@ -77,11 +77,19 @@ impl Config {
 #[error("the HTTP client cannot be set up")]
 pub struct SetupError(#[source] reqwest::Error);
 
+/// Says whether changes may be sent at this moment. Whoever works under a lease says no once the
+/// lease may be over: somebody else may be at work by then.
+pub trait WriteGuard: std::fmt::Debug + Send + Sync {
+    /// Asked immediately before each change is sent, and before it is sent again.
+    fn may_write(&self) -> bool;
+}
+
 /// A Microsoft Graph client for one connection. Clones are cheap and share token, pool and quota.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: Arc<Inner>,
     priority: Priority,
+    guard: Option<Arc<dyn WriteGuard>>,
 }
 
 #[derive(Debug)]
@@ -123,6 +131,7 @@ impl Client {
         Ok(Self {
             inner: Arc::new(inner),
             priority: Priority::Background,
+            guard: None,
         })
     }
 
@@ -132,6 +141,15 @@ impl Client {
         Self {
             inner: Arc::clone(&self.inner),
             priority: Priority::Interactive,
+            guard: self.guard.clone(),
+        }
+    }
+
+    /// The same client, which sends changes only while `guard` allows it.
+    pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self.clone()
         }
     }
 
@@ -293,6 +311,11 @@ impl Client {
             .await;
         let token = self.token().await?;
         let outgoing = self.outgoing(request, url, call, &token);
+        // Last of all: everything above may have waited.
+        let is_withheld = |guard: &Arc<dyn WriteGuard>| request.writes && !guard.may_write();
+        if self.guard.as_ref().is_some_and(is_withheld) {
+            return Ok(Tried::Failed(Error::new(ErrorKind::Withheld, call, None)));
+        }
         let answer = match self.sender().send(outgoing, call, tried).await {
             Ok(answer) => answer,
             Err(Lost { phase, problem }) => {

@@ -98,6 +98,8 @@ pub enum ErrorKind {
     NotTried,
     /// The batch's answer has no part for this request.
     NoAnswer,
+    /// Not sent: the guard of the client's writes did not allow it.
+    Withheld,
 }
 
 /// How far a request got before the network failed.
@@ -157,6 +159,7 @@ impl Error {
             | ErrorKind::Unavailable { .. }
             | ErrorKind::Transport { .. }
             | ErrorKind::NotTried
+            | ErrorKind::Withheld
             | ErrorKind::NoAnswer => true,
             ErrorKind::Unauthorized(token) => token.is_retryable(),
             _ => false,
@@ -272,6 +275,7 @@ impl fmt::Display for Error {
             ErrorKind::ForeignLink { host } => write!(f, "refused to follow a link to {host}"),
             ErrorKind::DeltaExpired => f.write_str("the delta token has expired"),
             ErrorKind::NotTried => f.write_str("not tried, an earlier request failed"),
+            ErrorKind::Withheld => f.write_str("not sent, the lease may be over"),
             ErrorKind::NoAnswer => f.write_str("the batch has no answer for this request"),
         }?;
         match self.request_id() {

@@ -60,7 +60,7 @@ pub use account::{
 };
 pub use batch::PARTS_PER_BATCH;
 pub use change::Change;
-pub use client::{Client, Config, SetupError};
+pub use client::{Client, Config, SetupError, WriteGuard};
 pub use clock::{Clock, SystemClock};
 pub use cloud::Cloud;
 pub use credential::{CertificateCredential, Credential, InvalidCertificate};

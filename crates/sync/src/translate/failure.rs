@@ -48,6 +48,7 @@ pub fn failure_of(error: &Error) -> ActionFailure {
         ErrorKind::Decode { .. }
         | ErrorKind::Transport { .. }
         | ErrorKind::NotTried
+        | ErrorKind::Withheld
         | ErrorKind::NoAnswer => (FailureKind::Unreachable, None, error.to_string()),
     };
     ActionFailure {
