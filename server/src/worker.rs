@@ -13,6 +13,7 @@ mod plan;
 mod secret;
 mod sink;
 mod tenant;
+mod unanswered;
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;

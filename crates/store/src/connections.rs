@@ -200,6 +200,7 @@ async fn forget_tenant(tx: &mut Write, application: ApplicationId) -> Result<()>
         "delete from role_holders where application_id = $1",
         "delete from links where application_id = $1",
         "delete from ownership where application_id = $1",
+        "delete from unanswered where application_id = $1",
         "delete from snapshots where application_id = $1",
         "delete from decisions where application_id = $1",
         "delete from restorations where application_id = $1",

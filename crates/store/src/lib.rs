@@ -58,6 +58,7 @@ pub mod snapshots;
 pub mod testing;
 pub mod throttles;
 pub mod token;
+pub mod unanswered;
 pub mod user_applications;
 pub mod user_sessions;
 pub mod users;

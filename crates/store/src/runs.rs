@@ -23,7 +23,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use crate::paging::{Page, PageRequest, page};
 use crate::rows::{TableRow, to_json};
-use crate::{Constraint, Error, Result, Store, Write, applications, audit, wishes};
+use crate::{Constraint, Error, Result, Store, Write, applications, audit, unanswered, wishes};
 pub use lease::RunLease;
 
 pub(crate) const COLUMNS: &str = "id, application_id, run_trigger, scope, mode, only_user, state, \
@@ -406,6 +406,7 @@ pub async fn finish(store: &Store, lease: &RunLease, end: &RunEnd, now: Timestam
     };
     let skipped = outcomes::skip_rest(&mut tx, lease.run_id, because, now).await?
         + tenant_actions::skip_rest(&mut tx, lease.run_id, because, now).await?;
+    unanswered::note_rest(&mut tx, lease.application_id, lease.run_id).await?;
     if *end == RunEnd::Cancelled {
         plan::hold_back(&mut tx, lease.run_id).await?;
         wishes::forget_of_run(&mut tx, lease.run_id).await?;

@@ -11,6 +11,7 @@ pub(crate) mod delays;
 mod engine;
 pub(crate) mod graph_tenant;
 mod remaining;
+mod unanswered;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use signpost_model::{Observation, Random, UserId};
 use crate::ledger::LedgerChange;
 pub use graph_tenant::GraphTenant;
 pub(crate) use graph_tenant::{judge, not_graphs, read_failure};
+pub use unanswered::settle_unanswered;
 
 /// The most changes one batch carries: Graph's own limit.
 pub const BATCH: usize = 20;
@@ -61,6 +63,8 @@ pub struct Recorded {
     pub outcome: Outcome,
     /// On the last of several actions that were one call.
     pub effects: Option<Effects>,
+    /// It failed because nobody could say what became of it: it may have happened all the same.
+    pub unanswered: bool,
 }
 
 /// What an outcome changes in our records.

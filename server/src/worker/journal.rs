@@ -92,11 +92,18 @@ fn stored(recorded: &Recorded) -> outcomes::Recorded {
     outcomes::Recorded {
         sequence: recorded.sequence,
         outcome: recorded.outcome.clone(),
-        effects: recorded.effects.as_ref().map(effects).unwrap_or_default(),
+        effects: effects_of(recorded),
     }
 }
 
-fn effects(effects: &Effects) -> Vec<Effect> {
+fn effects_of(recorded: &Recorded) -> Vec<Effect> {
+    let mut all = recorded.effects.as_ref().map(effects).unwrap_or_default();
+    all.extend(recorded.unanswered.then_some(Effect::Unanswered));
+    all
+}
+
+/// What an outcome changes, as the store takes it.
+pub(super) fn effects(effects: &Effects) -> Vec<Effect> {
     let object_id = &effects.object_id;
     let link = effects.link.map(|method| Effect::Linked {
         user_id: effects.user_id,

@@ -23,7 +23,7 @@ use signpost_sync::observe::{read_products, read_products_and_domains, read_role
 use signpost_sync::planner::{Context, Planner};
 use signpost_sync::translate::{LicenseNames, run_failure};
 
-use super::{Interrupted, Worker, groups, reads_everything};
+use super::{Interrupted, Worker, groups, reads_everything, unanswered};
 
 /// Users planned between two writes.
 const CHUNK: u32 = 500;
@@ -284,8 +284,9 @@ async fn plan_chunk(
     worker: &Worker,
     lease: &RunLease,
     planner: &mut Planner<'_>,
-    inputs: Vec<PlanInput>,
+    mut inputs: Vec<PlanInput>,
 ) -> Result<Vec<PlannedUser>, Interrupted> {
+    unanswered::settle(worker, lease, &mut inputs).await?;
     let lookups: Vec<Option<Lookup>> = inputs.iter().map(|input| planner.lookup(input)).collect();
     let candidates = Candidates::read(worker, lease, &lookups).await?;
     Ok(inputs

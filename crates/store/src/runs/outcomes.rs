@@ -16,7 +16,7 @@ use super::lease::{self, Held, RunLease};
 use super::plan::IS_LINKED;
 use crate::provisioning::{Settled, settle};
 use crate::rows::{TableRow, json_keys, to_json};
-use crate::{Result, Store, accounts, snapshots};
+use crate::{Result, Store, accounts, snapshots, unanswered};
 
 /// What became of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub enum Effect {
     Observed(Box<Observation>),
     /// The account is gone for good.
     Gone(ObjectId),
+    /// The action may have happened although its outcome says that it failed.
+    Unanswered,
 }
 
 /// Notes that these actions are being sent: after a crash they are unknown and are read back
@@ -89,6 +91,12 @@ pub async fn record(
     let mut tx = store.write().await?;
     let held = lease::hold(&mut tx, lease, now).await?;
     let users = write_outcomes(&mut tx, lease, recorded, now).await?;
+    let unanswered: Vec<i64> = recorded
+        .iter()
+        .filter(|one| one.effects.contains(&Effect::Unanswered))
+        .map(|one| one.sequence)
+        .collect();
+    unanswered::note(&mut tx, lease, &unanswered).await?;
     let effects: Vec<_> = recorded.iter().flat_map(|one| &one.effects).collect();
     write_effects(&mut tx, lease, &effects, now).await?;
     let users = json_keys(&users);
@@ -164,7 +172,7 @@ async fn write_outcomes(
     Ok(users.difference(&stopped).cloned().collect())
 }
 
-async fn write_effects(
+pub(crate) async fn write_effects(
     db: &mut AnyConnection,
     lease: &RunLease,
     effects: &[&Effect],
@@ -205,6 +213,8 @@ async fn write_effects(
             }
             Effect::Observed(observation) => observed.push(&**observation),
             Effect::Gone(object_id) => gone.push(object_id.clone()),
+            // About the action, not the account.
+            Effect::Unanswered => {}
         }
     }
     write_links(db, lease, links, &unlinked, now).await?;

@@ -19,7 +19,7 @@ use crate::fixtures::{
     NOW, account, add_connected, add_users, alice, claim, dirty, inputs, list_inputs, planned,
     queue, random, start, user,
 };
-use crate::{Error, PageRequest, Store, both_engines, provisioning, runs, snapshots, users};
+use crate::{Error, PageRequest, Store, both_engines, provisioning, runs, snapshots, unanswered, users};
 
 /// Plans one action for each user and closes the plan.
 async fn make_plan(
@@ -181,6 +181,30 @@ both_engines! {
         let id = second.run.id;
         let unknown = runs::actions::list_next(&mut db, id, ActionState::Sent, 0, 10).await.unwrap();
         assert_eq!(unknown.len(), 1);
+    }
+
+    async fn what_was_never_answered_is_asked_again(store: Store) {
+        add_users(&store, 1, &["Ada", "Bob"]).await;
+        let application = add_connected(&store).await;
+        let run = start(&store, application.id, RunScope::Everyone).await;
+        let lease = &run.lease;
+        make_plan(&store, &application, lease, None).await;
+        mark_sent(&store, lease, &[1, 2], NOW).await.unwrap();
+        let lost = Recorded { effects: vec![Effect::Unanswered], ..failed(1) };
+        record(&store, lease, &[lost], NOW).await.unwrap();
+        // The second has no outcome at all when the run ends.
+        runs::finish(&store, lease, &RunEnd::Cancelled, NOW).await.unwrap();
+        let asked = async |store: &Store| {
+            let mut db = store.read().await.unwrap();
+            let users = [user(1), user(2), user(3)];
+            unanswered::of_users(&mut db, application.id, &users).await.unwrap()
+        };
+        let open = asked(&store).await;
+        assert_eq!(open.keys().copied().collect::<Vec<_>>(), [user(1), user(2)]);
+        assert_eq!(open[&user(1)], [Action::BlockSignIn]);
+        let next = start(&store, application.id, RunScope::Changed).await;
+        unanswered::settle(&store, &next.lease, &[user(1)], &[], NOW).await.unwrap();
+        assert_eq!(asked(&store).await.into_keys().collect::<Vec<_>>(), [user(2)]);
     }
 
     async fn a_plan_that_was_cut_short_is_made_anew(store: Store) {

@@ -9,7 +9,7 @@ use signpost_model::{Observation, Random, UserId};
 
 use super::delays::{self, LOOKS, REPLICATION_WAITS, TRIES};
 use super::remaining::remaining;
-use super::{Answer, Chain, Effects, ReadFailure, Recorded, Why, Work};
+use super::{Answer, Chain, Effects, ReadFailure, Recorded, Step, Why, Work};
 use crate::effects::{AccountRecord, Resolved};
 use crate::ledger::Ledger;
 use crate::translate::is_patch;
@@ -97,6 +97,12 @@ pub(super) struct Active {
 
 impl Active {
     pub(super) fn new(mut chain: Chain) -> Self {
+        let creates = |step: &Step| step.action.kind() == ActionKind::CreateAccount;
+        if chain.steps.iter().any(creates) {
+            // What the records still hold is about an account that is gone: this is its successor.
+            (chain.object_id, chain.observation) = (None, None);
+            chain.owned.clear();
+        }
         let state = |sent| if sent { State::Unknown } else { State::Open };
         let marked = (0..chain.steps.len()).filter(|&i| chain.steps[i].sent);
         Self {
@@ -181,7 +187,11 @@ impl Active {
 
     /// Notes that the journal has the current write as sent.
     pub(super) fn mark(&mut self) {
-        self.marked.extend(&self.unit);
+        let again = &self.marked;
+        let first: Vec<usize> = (self.unit.iter().copied())
+            .filter(|step| !again.contains(step))
+            .collect();
+        self.marked.extend(first);
     }
 
     /// What the tenant's answer to the current write means.
@@ -253,6 +263,10 @@ impl Active {
                 self.look_again(unit)
             }
             Why::NothingLeft => match kind {
+                // No doubt which: whatever a replica still shows, it is not held.
+                ActionKind::RemoveLicenses if takes_one(self.rest_of(unit[0])) => {
+                    self.is_so_already(unit, managers)
+                }
                 ActionKind::AssignLicenses | ActionKind::RemoveLicenses if self.looks < LOOKS => {
                     self.failure = Some(failure);
                     self.look_again(unit)
@@ -358,6 +372,10 @@ impl Active {
         }
         if self.tries >= TRIES || self.waits >= REPLICATION_WAITS {
             let failure = self.failure.take().unwrap_or_else(unreachable_failure);
+            // A replica may be behind: it stays open whether the last try arrived.
+            for &i in &left {
+                self.states[i] = State::Unknown;
+            }
             let mut failed = self.fail(&left, failure);
             reaction.recorded.append(&mut failed.recorded);
         } else if self.failure.is_some() {
@@ -472,7 +490,15 @@ impl Active {
                 steps.iter().any(depends)
             })
             .collect();
+        let is_unanswered = |&i: &usize| self.was_lost && self.states[i] == State::Unknown;
+        let unanswered: Vec<i64> = {
+            let steps: Vec<usize> = steps.iter().copied().filter(is_unanswered).collect();
+            self.sequences(&steps)
+        };
         let mut recorded = self.close(steps, &Outcome::Failed(failure));
+        for one in &mut recorded {
+            one.unanswered = unanswered.contains(&one.sequence);
+        }
         let because = SkipReason::EarlierActionFailed;
         recorded.extend(self.close(&senseless, &Outcome::Skipped { because }));
         let then = Then::GoOn;
@@ -505,6 +531,7 @@ impl Active {
                 sequence,
                 outcome: outcome.clone(),
                 effects: None,
+                unanswered: false,
             })
             .collect()
     }
@@ -531,11 +558,15 @@ impl Chain {
     }
 }
 
-fn manager_of(action: &Action) -> Option<&ManagerRef> {
+pub(super) fn manager_of(action: &Action) -> Option<&ManagerRef> {
     match action {
         Action::SetManager { after, .. } => after.as_ref(),
         _ => None,
     }
+}
+
+fn takes_one(action: &Action) -> bool {
+    matches!(action, Action::RemoveLicenses { licenses } if licenses.len() == 1)
 }
 
 /// Whether `later` makes no sense after `failed` did not happen.

@@ -337,3 +337,19 @@ async fn an_account_deleted_behind_our_back_is_named_and_left_alone() {
     let blocked = portal.plan().await;
     assert_eq!(blocked.users[1].blockers[0].key(), "deleted_account");
 }
+
+#[tokio::test]
+async fn an_account_purged_behind_our_back_is_made_anew_with_everything() {
+    let portal = Portal::start().await;
+    portal.add_workers(3);
+    portal.sync().await;
+    let before = state(&portal).await;
+    portal
+        .practice
+        .remove("accounts/worker.n002@contoso.example?purge=true")
+        .await;
+    portal.sync().await;
+    assert_eq!(portal.problems(), []);
+    assert_eq!(state(&portal).await, before);
+    assert_eq!(portal.plan().await.summary.tally.actions, 0);
+}

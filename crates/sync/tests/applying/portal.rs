@@ -15,9 +15,10 @@ use signpost_model::{
     UserId,
 };
 use signpost_sync::apply::{
-    Chain, Ended, GraphTenant, Journal, Recorded, Signal, Step, Surroundings, apply,
+    Chain, Effects, Ended, GraphTenant, Journal, Recorded, Signal, Step, Surroundings, apply,
+    settle_unanswered,
 };
-use signpost_sync::observe::{self, ObservationSink, Observed};
+use signpost_sync::observe::{self, ObservationSink, ObserveError, Observed};
 use signpost_sync::translate::NoNames;
 use signpost_sync::{Context, Mapping, Plan, TenantFacts, plan};
 
@@ -43,6 +44,10 @@ pub(crate) struct Records {
     pub(crate) grants: Vec<Grant>,
     pub(crate) actions: Vec<StoredAction>,
     full_read: Option<BTreeSet<ObjectId>>,
+    /// What may have happened although nobody said so.
+    unanswered: BTreeMap<UserId, Vec<Action>>,
+    /// Writes of the tenant that were announced to come late, and came.
+    pub(crate) late: u64,
     pub(crate) journal: Accidents,
 }
 
@@ -164,26 +169,34 @@ impl Portal {
     }
 
     pub(crate) async fn observe(&self) -> Observed {
+        self.try_observe().await.unwrap()
+    }
+
+    async fn try_observe(&self) -> Result<Observed, ObserveError<Died>> {
         let link = self.records().delta_link.clone();
-        observe::observe(&self.client, self, link.as_deref())
-            .await
-            .unwrap()
+        observe::observe(&self.client, self, link.as_deref()).await
     }
 
     /// Reads the tenant and makes a plan, which replaces the run before.
     pub(crate) async fn plan(&self) -> Plan {
-        self.observe().await;
+        self.try_plan().await.unwrap()
+    }
+
+    /// As [`Portal::plan`], in bad weather.
+    pub(crate) async fn try_plan(&self) -> Result<Plan, ObserveError<Died>> {
+        self.try_observe().await?;
+        let failed = ObserveError::Graph;
+        let client = &self.client;
         let facts = TenantFacts {
             withdrawn: std::collections::BTreeSet::new(),
             domain: DOMAIN.to_owned(),
-            domains: observe::read_domains(&self.client).await.unwrap(),
-            products: observe::read_products(&self.client, &NoNames)
-                .await
-                .unwrap(),
+            domains: observe::read_domains(client).await.map_err(failed)?,
+            products: (observe::read_products(client, &NoNames).await).map_err(failed)?,
         };
-        let holders = observe::read_role_holders(&self.client).await.unwrap();
+        let holders = observe::read_role_holders(client).await.map_err(failed)?;
         let now = Timestamp::from_millis(signpost_graph::Clock::now_ms(&*self.practice.clock));
         let mut records = self.records();
+        records.settle_unanswered();
         let known = records.known(&holders);
         let mut inputs = records.inputs(&known);
         let mapping = Mapping::default();
@@ -206,7 +219,7 @@ impl Portal {
         }
         let made = plan(&inputs, &known, context());
         records.store(&made);
-        made
+        Ok(made)
     }
 
     /// Carries out what the stored run still has to do, as a worker would.
@@ -382,6 +395,40 @@ impl Records {
         }
     }
 
+    /// Looks up in the tenant what became of what was never answered.
+    fn settle_unanswered(&mut self) {
+        let managers: HashMap<_, _> = (self.links.iter())
+            .map(|(user, (id, _))| (*user, id.clone()))
+            .collect();
+        for (user, actions) in std::mem::take(&mut self.unanswered) {
+            let anchor = self.people[&user].user.source_anchor.as_str();
+            let link = self.links.get(&user).map(|(id, _)| id);
+            let account = self.accounts.values().find(|seen| match link {
+                Some(id) => seen.object_id == *id,
+                None => seen.immutable_id.as_deref() == Some(anchor),
+            });
+            let Some(account) = account.cloned() else {
+                self.unanswered.insert(user, actions);
+                continue;
+            };
+            let owned = self.owned.get(&account.object_id);
+            let owned = owned.map(Vec::as_slice).unwrap_or_default();
+            let effects = settle_unanswered(user, &actions, &account, owned, &managers);
+            self.take(&effects);
+        }
+    }
+
+    fn take(&mut self, effects: &Effects) {
+        if let Some(method) = effects.link {
+            let link = (effects.object_id.clone(), method);
+            self.links.insert(effects.user_id, link);
+        }
+        let lost = &effects.ledger.lost;
+        let lines = self.owned.entry(effects.object_id.clone()).or_default();
+        lines.retain(|line| !lost.contains(&(line.kind, line.key.clone())));
+        self.own(&effects.object_id, &effects.ledger.gained);
+    }
+
     fn own(&mut self, object_id: &ObjectId, gained: &[Owned]) {
         let lines = self.owned.entry(object_id.clone()).or_default();
         for line in gained {
@@ -414,17 +461,14 @@ impl Records {
             let stored = &mut self.actions[index];
             assert_eq!(stored.outcome, None, "{stored:?} is recorded twice");
             stored.outcome = Some(one.outcome.clone());
+            if one.unanswered {
+                let actions = self.unanswered.entry(stored.user_id).or_default();
+                actions.push(stored.action.clone());
+            }
             let Some(effects) = &one.effects else {
                 continue;
             };
-            if let Some(method) = effects.link {
-                let link = (effects.object_id.clone(), method);
-                self.links.insert(effects.user_id, link);
-            }
-            let lost = &effects.ledger.lost;
-            let lines = self.owned.entry(effects.object_id.clone()).or_default();
-            lines.retain(|line| !lost.contains(&(line.kind, line.key.clone())));
-            self.own(&effects.object_id, &effects.ledger.gained);
+            self.take(effects);
             if let Some(seen) = &effects.observation {
                 self.accounts.insert(seen.object_id.clone(), seen.clone());
                 if let Some(read) = &mut self.full_read {
