@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use signpost_model::plan::ObjectId;
 use signpost_model::text::fold;
+use signpost_model::time::MINUTE_MS;
 use signpost_model::{ApplicationId, KnownAccount, Observation, Random, Secret, Timestamp, UserId};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -94,6 +95,15 @@ pub async fn remove(
     Ok(())
 }
 
+/// Replicas that lists are read from know an account by then.
+const REPLICATED_MS: i64 = 15 * MINUTE_MS;
+
+/// Accounts that a full read did not show, and that are not so new of ours that the replica it
+/// was read from may not know them yet.
+const NOT_SHOWN: &str = "a.application_id = $1 and a.observed_round < $2
+     and not exists (select 1 from ownership n where n.application_id = $1
+       and n.object_id = a.object_id and n.kind = 'account' and n.since > $3)";
+
 /// Ends a full read: forgets what it did not show; returns how many accounts that was.
 pub async fn finish_full_read(
     store: &Store,
@@ -104,33 +114,32 @@ pub async fn finish_full_read(
     let application = lease.application_id.to_string();
     let mut tx = store.write().await?;
     lease::hold(&mut tx, lease, now).await?;
-    sqlx::query(
-        "update provisioning set revision = revision + 1
-         where application_id = $1 and user_id in (
-           select l.user_id from links l
-           join accounts a on a.application_id = l.application_id and a.object_id = l.object_id
-           where l.application_id = $1 and a.observed_round < $2)",
-    )
-    .bind(&application)
-    .bind(round.0)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
-        "delete from ownership where application_id = $1 and object_id in (
-           select a.object_id from accounts a
-           where a.application_id = $1 and a.observed_round < $2)",
-    )
-    .bind(&application)
-    .bind(round.0)
-    .execute(&mut *tx)
-    .await?;
-    let gone =
-        sqlx::query("delete from accounts where application_id = $1 and observed_round < $2")
+    let mut gone = 0;
+    for sql in [
+        format!(
+            "update provisioning set revision = revision + 1
+             where application_id = $1 and user_id in (
+               select l.user_id from links l join accounts a
+                 on a.application_id = l.application_id and a.object_id = l.object_id
+               where l.application_id = $1 and {NOT_SHOWN})"
+        ),
+        format!(
+            "delete from ownership where application_id = $1 and object_id in (
+               select a.object_id from accounts a where {NOT_SHOWN})"
+        ),
+        format!(
+            "delete from accounts where application_id = $1 and object_id in (
+               select a.object_id from accounts a where {NOT_SHOWN})"
+        ),
+    ] {
+        gone = sqlx::query(AssertSqlSafe(sql))
             .bind(&application)
             .bind(round.0)
+            .bind(now.plus_millis(-REPLICATED_MS).as_millis())
             .execute(&mut *tx)
             .await?
             .rows_affected();
+    }
     statistics::refresh(&mut tx, &["accounts", "links", "users"]).await?;
     sqlx::query("update connections set full_read_at = $1 where application_id = $2")
         .bind(now.as_millis())

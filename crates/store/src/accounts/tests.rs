@@ -4,7 +4,10 @@ use super::*;
 use crate::fixtures::{
     NOW, account, add_connected, add_users, dirty, inputs, random, settle_all, start, user,
 };
-use crate::{both_engines, users};
+use crate::runs::outcomes::Effect;
+use crate::{both_engines, unanswered, users};
+use signpost_model::plan::LinkMethod;
+use signpost_model::provisioning::{Owned, OwnedKind};
 use signpost_model::run::RunScope;
 
 async fn observe(store: &Store, lease: &RunLease, accounts: &[Observation]) -> Observed {
@@ -50,6 +53,27 @@ both_engines! {
         }
         let mut db = store.read().await.unwrap();
         assert_eq!(count(&mut db, application.id).await.unwrap(), 1);
+    }
+
+    async fn a_full_read_of_a_slow_replica_forgets_no_account_of_ours(store: Store) {
+        add_users(&store, 1, &["Ada"]).await;
+        let application = add_connected(&store).await;
+        let run = start(&store, application.id, RunScope::Everyone).await;
+        let object_id = account(1, "").object_id;
+        let created = [
+            Effect::Linked { user_id: user(1), object_id: object_id.clone(), method: LinkMethod::Created },
+            Effect::Owned {
+                object_id,
+                owned: Owned { kind: OwnedKind::Account, key: String::new(), value: String::new() },
+            },
+            Effect::Observed(Box::new(account(1, "ada"))),
+        ];
+        unanswered::settle(&store, &run.lease, &[user(1)], &created, NOW).await.unwrap();
+        for (minutes, gone) in [(1, 0), (16, 1)] {
+            let later = NOW.plus_millis(minutes * MINUTE_MS);
+            let round = begin_full_read(&store, &run.lease, later).await.unwrap();
+            assert_eq!(finish_full_read(&store, &run.lease, round, later).await.unwrap(), gone);
+        }
     }
 
     async fn accounts_are_found_by_each_key_however_it_is_written(store: Store) {
