@@ -1,3 +1,6 @@
+-- A row that nothing depends on: writing to it shows whether the database can be written.
+insert into locks (name, taken) values ('health', 0);
+
 -- What was sent to a tenant and never answered, nor could be read back in the same run: it may have
 -- happened. Looked up in what the tenant shows before its user is planned again.
 create table unanswered (

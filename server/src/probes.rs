@@ -10,13 +10,16 @@ pub async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The process can do its work: the database answers.
+/// The process can do its work: the database answers and can be written.
 pub async fn readyz(Extension(portal): Extension<Portal>) -> (StatusCode, &'static str) {
-    match portal.store.ping().await {
+    match portal.store.check_health(portal.clock.now()).await {
         Ok(()) => (StatusCode::OK, "ready"),
         Err(error) => {
-            tracing::warn!(error = %error, "not ready: the database does not answer");
-            (StatusCode::SERVICE_UNAVAILABLE, "database does not answer")
+            tracing::warn!(error = %error, "not ready: the database cannot be worked with");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the database cannot be read and written",
+            )
         }
     }
 }

@@ -12,6 +12,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Executor, Transaction};
 
+use crate::health::LastWritten;
 use crate::imports::Progress;
 use crate::{Error, Result, Sealer, audit, settings};
 
@@ -87,6 +88,7 @@ struct Inner {
     writer: AnyPool,
     sealer: Sealer,
     progress: Mutex<HashMap<ImportId, Progress>>,
+    last_written: LastWritten,
 }
 
 impl Store {
@@ -110,6 +112,7 @@ impl Store {
                 writer,
                 sealer,
                 progress: Mutex::default(),
+                last_written: LastWritten::default(),
             }),
         })
     }
@@ -184,6 +187,11 @@ impl Store {
             .execute(&mut *self.read().await?)
             .await?;
         Ok(())
+    }
+
+    /// When the database could last be written, as far as this process looked.
+    pub(crate) fn last_written(&self) -> &LastWritten {
+        &self.inner.last_written
     }
 
     /// What this process knows of the progress of its imports.

@@ -22,6 +22,7 @@ pub mod following;
 pub mod group_policies;
 pub mod group_push;
 pub mod groups;
+pub mod health;
 pub mod identity_providers;
 pub mod immutable_ids;
 pub mod imports;
