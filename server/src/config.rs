@@ -77,10 +77,8 @@ pub struct ServeArgs {
     )]
     pub practice_listen: SocketAddr,
 
-    /// Address of a practice tenant that runs on its own on this machine
-    /// (`signpost practice-tenant`), such as `http://127.0.0.1:4300`.
-    #[arg(long, env = "SIGNPOST_PRACTICE_URL", conflicts_with = "practice")]
-    pub practice_url: Option<Url>,
+    #[command(flatten)]
+    pub elsewhere: ElsewhereArgs,
 
     /// Leaves queued runs to `signpost worker` processes.
     #[arg(long, env = "SIGNPOST_NO_WORKER")]
@@ -88,6 +86,27 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// A practice tenant in a process of its own.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ElsewhereArgs {
+    /// Address of a practice tenant that runs on its own on this machine
+    /// (`signpost practice-tenant`), such as `http://127.0.0.1:4300`.
+    #[arg(long, env = "SIGNPOST_PRACTICE_URL")]
+    pub practice_url: Option<Url>,
+}
+
+impl ElsewhereArgs {
+    /// What is wrong with the address, if anything is.
+    pub fn problem(&self) -> Option<&'static str> {
+        let url = self.practice_url.as_ref()?;
+        let is_safe = url.scheme() == "http" && is_loopback(url);
+        (!is_safe).then_some(
+            "--practice-url must be an http address on this machine: it takes secrets in the \
+             clear",
+        )
+    }
 }
 
 /// How much is logged, and in which form.
@@ -196,15 +215,12 @@ impl ServeArgs {
                     .to_owned(),
             );
         }
-        if let Some(url) = &self.practice_url
-            && !(url.scheme() == "http" && is_loopback(url))
-        {
+        if self.practice && self.elsewhere.practice_url.is_some() {
             wrong.push(
-                "--practice-url must be an http address on this machine: it takes secrets in the \
-                 clear"
-                    .to_owned(),
+                "--practice and --practice-url name two practice tenants: choose one".to_owned(),
             );
         }
+        wrong.extend(self.elsewhere.problem().map(str::to_owned));
         if !wrong.is_empty() {
             return Err(Invalid(wrong));
         }

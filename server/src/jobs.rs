@@ -18,9 +18,11 @@ use signpost_store::{Store, applications};
 use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
-use crate::config::{DataArgs, LogArgs};
+use crate::config::{DataArgs, ElsewhereArgs, LogArgs};
+use crate::practice::find_elsewhere;
 use crate::serve::{open_store, shutdown_signal};
-use crate::{readings, worker};
+use crate::readings;
+use crate::worker::{self, Presence};
 
 /// How often the command looks whether its run has ended.
 const PACE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -30,6 +32,9 @@ const PACE: std::time::Duration = std::time::Duration::from_millis(500);
 pub struct WorkerArgs {
     #[command(flatten)]
     data: DataArgs,
+
+    #[command(flatten)]
+    practice: ElsewhereArgs,
 
     #[command(flatten)]
     pub log: LogArgs,
@@ -54,14 +59,18 @@ pub struct SyncArgs {
     data: DataArgs,
 
     #[command(flatten)]
+    practice: ElsewhereArgs,
+
+    #[command(flatten)]
     pub log: LogArgs,
 }
 
 /// Takes queued runs until it is told to stop. What is under way then is taken over.
 pub async fn work(args: &WorkerArgs) -> anyhow::Result<()> {
-    let portal = portal(open_store(&args.data).await?);
+    let portal = portal(&args.data, &args.practice).await?;
+    let presence = Presence::claim(&args.data.data_dir, portal.random.as_ref());
     tokio::select! {
-        () = worker::run(portal.clone()) => {}
+        () = worker::run(portal.clone(), presence) => {}
         () = readings::run(portal) => {}
         () = shutdown_signal() => tracing::info!("stopping"),
     }
@@ -70,7 +79,8 @@ pub async fn work(args: &WorkerArgs) -> anyhow::Result<()> {
 
 /// Queues a run and carries it out here, unless another worker is faster.
 pub async fn sync(args: &SyncArgs) -> anyhow::Result<()> {
-    let portal = portal(open_store(&args.data).await?);
+    let portal = portal(&args.data, &args.practice).await?;
+    let presence = Presence::claim(&args.data.data_dir, portal.random.as_ref());
     let application = find_application(&portal.store, &args.application).await?;
     let new = NewRun {
         application_id: application,
@@ -114,7 +124,7 @@ pub async fn sync(args: &SyncArgs) -> anyhow::Result<()> {
     };
     let run = tokio::select! {
         ended = ended => ended?,
-        () = worker::run(portal.clone()) => bail!("the worker stopped"),
+        () = worker::run(portal.clone(), presence) => bail!("the worker stopped"),
     };
     report(&run)
 }
@@ -152,20 +162,20 @@ async fn find_application(store: &Store, wanted: &str) -> anyhow::Result<Applica
         .with_context(|| format!("there is no application “{wanted}”"))
 }
 
-fn portal(store: Store) -> Portal {
-    Portal {
-        store,
+async fn portal(data: &DataArgs, practice: &ElsewhereArgs) -> anyhow::Result<Portal> {
+    Ok(Portal {
+        store: open_store(data).await?,
         clock: Arc::new(SystemClock),
         graph_clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         passwords: Passwords::default(),
         settings: Arc::new(PortalSettings {
             public_url: String::new(),
-            practice: None,
+            practice: find_elsewhere(practice).await?,
         }),
         set_up: Arc::new(AtomicBool::new(true)),
         providers: Providers::default(),
         worker: Arc::new(Notify::new()),
         mailer: Arc::new(Notify::new()),
-    }
+    })
 }

@@ -12,7 +12,7 @@ use signpost_practice_tenant::{Options, PracticeTenant, Throttle};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::config::ServeArgs;
+use crate::config::{ElsewhereArgs, ServeArgs};
 use crate::serve::shutdown_signal;
 
 /// The practice tenant's file in the data folder.
@@ -23,11 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts the practice tenant, or finds the one elsewhere, when the settings ask for it.
 pub async fn start(args: &ServeArgs) -> anyhow::Result<Option<Practice>> {
-    if let Some(url) = &args.practice_url {
-        return find(url).await.map(Some);
-    }
     if !args.practice {
-        return Ok(None);
+        return find_elsewhere(&args.elsewhere).await;
     }
     let tenant = PracticeTenant::new(Options {
         state_file: Some(state_file(&args.data.data_dir)),
@@ -65,6 +62,17 @@ pub async fn start(args: &ServeArgs) -> anyhow::Result<Option<Practice>> {
         domain: credentials.domain,
         throttled,
     }))
+}
+
+/// Finds the practice tenant in another process, when the settings name one.
+pub async fn find_elsewhere(args: &ElsewhereArgs) -> anyhow::Result<Option<Practice>> {
+    if let Some(problem) = args.problem() {
+        anyhow::bail!("settings that need changing:\n- {problem}");
+    }
+    match &args.practice_url {
+        Some(url) => find(url).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn state_file(folder: &Path) -> std::path::PathBuf {

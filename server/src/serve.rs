@@ -19,7 +19,8 @@ use tokio::sync::Notify;
 
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
-use crate::{cleaning, mailer, memory, practice, readings, router, worker};
+use crate::worker::{self, Presence};
+use crate::{cleaning, mailer, memory, practice, readings, router};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -37,7 +38,8 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let portal = build_portal(store, &http, practice);
     announce(&portal, args).await?;
     if !args.no_worker {
-        tokio::spawn(worker::run(portal.clone()));
+        let presence = Presence::claim(&args.data.data_dir, portal.random.as_ref());
+        tokio::spawn(worker::run(portal.clone(), presence));
         tokio::spawn(readings::run(portal.clone()));
     }
     tokio::spawn(cleaning::run(portal.clone()));

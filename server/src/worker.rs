@@ -9,7 +9,9 @@ mod clients;
 mod federation;
 mod groups;
 mod journal;
+mod lifeline;
 mod plan;
+mod presence;
 mod secret;
 mod sink;
 mod tenant;
@@ -26,7 +28,7 @@ use signpost_app as app;
 use signpost_model::run::{Run, RunFailure, RunScope, RunState, Trigger};
 use signpost_model::time::MINUTE_MS;
 use signpost_model::{ApplicationId, Author, ConnectionState, TenantRequest, Timestamp};
-use signpost_store::runs::lease::heartbeat;
+use signpost_store::runs::lease::{end_leases, heartbeat, release};
 use signpost_store::runs::{self, Claim, RunEnd, RunLease};
 use signpost_store::{applications, connections, federations};
 use signpost_sync::apply::{Ended, GraphTenant, Surroundings, apply};
@@ -35,6 +37,8 @@ use tokio::sync::Semaphore;
 
 use clients::Clients;
 use journal::RunJournal;
+use lifeline::Lifeline;
+pub use presence::Presence;
 
 /// A worker that gives no sign of life for this long has lost its run.
 const LEASE_MS: i64 = 30_000;
@@ -55,10 +59,10 @@ const MOST_CLAIMS: i64 = 5;
 const MOST_RUNS: usize = 4;
 
 /// Takes runs and carries them out until it is dropped.
-pub async fn run(portal: Portal) {
+pub async fn run(portal: Portal, presence: Presence) {
     let worker = Arc::new(Worker {
         clients: Clients::new(&portal),
-        holder: signpost_model::random::random_token(portal.random.as_ref()),
+        presence,
         roles: Mutex::default(),
         portal,
     });
@@ -92,8 +96,8 @@ pub async fn run(portal: Portal) {
 struct Worker {
     portal: Portal,
     clients: Clients,
-    /// Names this process in leases.
-    holder: String,
+    /// Names this process in leases, and knows which others of this machine are dead.
+    presence: Presence,
     /// When the holders of directory roles were last read, by application.
     roles: Mutex<HashMap<ApplicationId, Timestamp>>,
 }
@@ -150,12 +154,19 @@ impl Worker {
     }
 
     async fn claim(&self) -> signpost_store::Result<Option<Claim>> {
-        let mut tx = self.portal.store.write().await?;
+        let store = &self.portal.store;
+        let mut tx = store.write().await?;
         let random = self.portal.random.as_ref();
         runs::reverts::queue_overdue(&mut tx, random, self.now()).await?;
         runs::queue_due(&mut tx, random, self.now()).await?;
         tx.commit().await?;
-        runs::claim(&self.portal.store, &self.holder, LEASE_MS, self.now()).await
+        let dead = self.presence.find_dead();
+        if !dead.is_empty() {
+            // Nobody has to wait for leases that nobody will prolong.
+            end_leases(store, dead.holders()).await?;
+            dead.bury();
+        }
+        runs::claim(store, self.presence.holder(), LEASE_MS, self.now()).await
     }
 
     /// Until somebody in this process queues a run, or it is time to look.
@@ -167,10 +178,11 @@ impl Worker {
     async fn work(&self, claim: Claim) {
         let (id, lease) = (claim.run.id, claim.lease.clone());
         tracing::info!(run.id = %id, taken_over = claim.taken_over, "run claimed");
-        let carried = AssertUnwindSafe(self.carry_out(&claim)).catch_unwind();
+        let lifeline = Arc::new(Lifeline::begin(Arc::clone(&self.portal.clock)));
+        let carried = AssertUnwindSafe(self.carry_out(&claim, &lifeline)).catch_unwind();
         let ended = tokio::select! {
             ended = carried => ended.unwrap_or_else(|_| Err(Interrupted::Failed(own_error()))),
-            error = self.keep_alive(&lease) => Err(Interrupted::Store(error)),
+            error = self.keep_alive(&lease, &lifeline) => Err(Interrupted::Store(error)),
         };
         let end = match ended {
             Ok(None) => return,
@@ -182,9 +194,8 @@ impl Worker {
                 RunEnd::Failed(own_error())
             }
             Err(Interrupted::Store(error)) => {
-                // The lease runs out, and the run is taken over where it stands.
                 tracing::error!(run.id = %id, error = chain(&error), "run interrupted");
-                return;
+                return self.let_go(&lease).await;
             }
         };
         if let Err(error) = self.finish(&lease, &end).await {
@@ -194,11 +205,20 @@ impl Worker {
         self.portal.worker.notify_one();
     }
 
-    async fn keep_alive(&self, lease: &RunLease) -> signpost_store::Error {
+    /// The run is taken up again where it stands: soon, or when the lease runs out.
+    async fn let_go(&self, lease: &RunLease) {
+        tokio::time::sleep(PACE).await;
+        if let Err(error) = release(&self.portal.store, lease).await {
+            tracing::warn!(error = chain(&error), "the lease cannot be given back");
+        }
+    }
+
+    async fn keep_alive(&self, lease: &RunLease, lifeline: &Lifeline) -> signpost_store::Error {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
+            let moment = lifeline.now();
             match heartbeat(&self.portal.store, lease, self.now()).await {
-                Ok(_) => {}
+                Ok(_) => lifeline.renew(moment),
                 Err(error) if matches!(error, signpost_store::Error::LeaseLost) => return error,
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "no sign of life could be given");
@@ -208,7 +228,11 @@ impl Worker {
     }
 
     /// `None`: the run waits for a person and is not ours any more.
-    async fn carry_out(&self, claim: &Claim) -> Result<Option<RunEnd>, Interrupted> {
+    async fn carry_out(
+        &self,
+        claim: &Claim,
+        lifeline: &Arc<Lifeline>,
+    ) -> Result<Option<RunEnd>, Interrupted> {
         let lease = &claim.lease;
         if claim.run.cancel_requested && claim.run.state == RunState::Planning {
             return Err(Interrupted::Cancelled);
@@ -226,7 +250,7 @@ impl Worker {
                 _ => return Ok(None),
             };
         }
-        self.apply(lease, &run, client).await.map(Some)
+        self.apply(lease, &run, client, lifeline).await.map(Some)
     }
 
     async fn apply(
@@ -234,16 +258,19 @@ impl Worker {
         lease: &RunLease,
         run: &Run,
         client: signpost_graph::Client,
+        lifeline: &Arc<Lifeline>,
     ) -> Result<RunEnd, Interrupted> {
         let store = &self.portal.store;
         runs::plan::begin_apply(store, lease, self.now()).await?;
         if run.tally.actions == 0 {
             return Ok(RunEnd::Done);
         }
+        let client = client.guarded(Arc::<Lifeline>::clone(lifeline));
         let ended = if run.scope == RunScope::Tenant {
             Ended::Done
         } else {
-            self.apply_to_accounts(lease, client.clone()).await?
+            let journal = RunJournal::new(self.portal.clone(), lease.clone(), Arc::clone(lifeline));
+            self.apply_to_accounts(&journal, client.clone()).await?
         };
         let ended = match ended {
             Ended::Done if run.scope != RunScope::Tenant => {
@@ -265,16 +292,15 @@ impl Worker {
 
     async fn apply_to_accounts(
         &self,
-        lease: &RunLease,
+        journal: &RunJournal,
         client: signpost_graph::Client,
     ) -> signpost_store::Result<Ended> {
         let tenant = GraphTenant::new(client, Arc::clone(&self.portal.random));
-        let journal = RunJournal::new(self.portal.clone(), lease.clone());
         let surroundings = Surroundings {
             clock: self.portal.graph_clock.as_ref(),
             random: self.portal.random.as_ref(),
         };
-        apply(&tenant, &journal, surroundings).await
+        apply(&tenant, journal, surroundings).await
     }
 
     async fn finish(&self, lease: &RunLease, end: &RunEnd) -> signpost_store::Result<()> {

@@ -192,13 +192,14 @@ pub async fn queue_due(tx: &mut Write, random: &dyn Random, now: Timestamp) -> R
     Ok(queued)
 }
 
-/// A run for each application whose users changed or are due.
+/// A run for each application whose users changed or are due. A connection that keeps failing rests
+/// for an hour at most: one that is to rest for two was told so by a clock that has been set back.
 async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
     let rows = sqlx::query(
         "select a.id from applications a join connections c on c.application_id = a.id
          where a.deleted_at is null and a.first_synced_at is not null and a.paused_at is null
            and c.state in ('connected', 'with_problems')
-           and (c.retry_at is null or c.retry_at <= $1)
+           and (c.retry_at is null or c.retry_at <= $1 or c.retry_at > $1 + 7200000)
            and not exists (select 1 from runs r where r.application_id = a.id
              and r.state in ('planning', 'applying'))
            and not exists (select 1 from runs r where r.application_id = a.id
@@ -232,22 +233,24 @@ async fn list_changed(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
 
 /// A run for each application that was not looked at for long, over everyone when that is due: who
 /// waited for a seat or a domain, whose plan was discarded, whom the retries gave up. A run that
-/// failed does not count: the connection says when to try again.
+/// failed does not count: the connection says when to try again. Nor does one of the future, which
+/// a clock that has been set back left behind.
 async fn list_scheduled(tx: &mut Write, now: Timestamp) -> Result<Vec<NewRun>> {
     let rows = sqlx::query(
         "select d.id, case when d.full_at + d.full_ms <= $1 then 1 else 0 end as everyone from (
            select a.id, a.look_minutes * cast($2 as bigint) as look_ms, a.full_hours * cast($3 as bigint) as full_ms,
              coalesce((select r.created_at from runs r where r.application_id = a.id
                and r.mode = 'sync' and r.only_user = '' and r.scope <> 'tenant'
-               and r.state <> 'failed' order by r.id desc limit 1), 0) as looked_at,
+               and r.state <> 'failed' and r.created_at <= $1
+               order by r.id desc limit 1), 0) as looked_at,
              coalesce((select r.created_at from runs r where r.application_id = a.id
                and r.mode = 'sync' and r.only_user = '' and r.state <> 'failed'
                and r.scope = 'everyone' and r.run_trigger in ('schedule', 'command_line')
-               order by r.id desc limit 1), a.first_synced_at) as full_at
+               and r.created_at <= $1 order by r.id desc limit 1), a.first_synced_at) as full_at
            from applications a join connections c on c.application_id = a.id
            where a.deleted_at is null and a.first_synced_at is not null and a.paused_at is null
              and c.state in ('connected', 'with_problems')
-             and (c.retry_at is null or c.retry_at <= $1)
+             and (c.retry_at is null or c.retry_at <= $1 or c.retry_at > $1 + 7200000)
              and not exists (select 1 from runs r where r.application_id = a.id
                and r.state in ('queued', 'planning', 'applying'))) d
          where d.looked_at + d.look_ms <= $1 or d.full_at + d.full_ms <= $1 order by d.id",
@@ -312,9 +315,11 @@ pub async fn claim(
     length_ms: i64,
     now: Timestamp,
 ) -> Result<Option<Claim>> {
-    let silent = "select id from runs where state in ('planning', 'applying')
-                    and lease_until < $1 order by id limit 1";
-    if let Some(claim) = take(store, silent, true, holder, length_ms, now).await? {
+    let silent = format!(
+        "select id from runs where state in ('planning', 'applying') and {} order by id limit 1",
+        is_silent()
+    );
+    if let Some(claim) = take(store, &silent, true, holder, length_ms, now).await? {
         return Ok(Some(claim));
     }
     let waiting = "select q.id from runs q join applications a on a.id = q.application_id
@@ -324,6 +329,14 @@ pub async fn claim(
                    order by case when q.run_trigger = 'schedule' and q.scope = 'tenant' then 0
                      when q.only_user = '' then 2 else 1 end, q.id limit 1";
     take(store, waiting, false, holder, length_ms, now).await
+}
+
+/// No lease reaches so far: one that does was given by a clock that has been set back since.
+const LONGEST_LEASE_MS: i64 = 10 * MINUTE_MS;
+
+/// Whether the holder of a run has given no sign of life by `$1`.
+fn is_silent() -> String {
+    format!("(lease_until < $1 or lease_until > $1 + {LONGEST_LEASE_MS})")
 }
 
 async fn take(
@@ -336,9 +349,9 @@ async fn take(
 ) -> Result<Option<Claim>> {
     let mut tx = store.write().await?;
     let still = if taken_over {
-        "state in ('planning', 'applying') and lease_until < $1"
+        format!("state in ('planning', 'applying') and {}", is_silent())
     } else {
-        "state = 'queued'"
+        "state = 'queued'".to_owned()
     };
     let sql = format!(
         "update runs set lease_holder = $2, lease_until = $3, heartbeat_at = $1, fence = fence + 1,

@@ -107,6 +107,49 @@ pub fn sealer() -> Sealer {
     Sealer::new(&MasterKey::generate(&SeededRandom::new(0)))
 }
 
+/// What is broken in the database as such; nothing in a whole one.
+pub async fn integrity_problems(store: &Store) -> Vec<String> {
+    if store.engine() == Engine::Postgres {
+        // Its pages are its own business; a table that is broken cannot be read.
+        return Vec::new();
+    }
+    let mut db = store.read().await.expect("it can be read");
+    let checked: Vec<String> = sqlx::query_scalar("pragma integrity_check")
+        .fetch_all(&mut *db)
+        .await
+        .expect("it can be checked");
+    let dangling: Vec<String> = sqlx::query_scalar("pragma foreign_key_check")
+        .fetch_all(&mut *db)
+        .await
+        .expect("it can be checked");
+    let broken = checked.into_iter().filter(|line| line != "ok");
+    broken.chain(dangling).collect()
+}
+
+/// Ends every other connection to the database, as PostgreSQL does when it restarts.
+pub async fn drop_connections(store: &Store) {
+    let mut db = store.read().await.expect("it can be read");
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(&mut *db)
+    .await
+    .expect("a superuser may end connections");
+}
+
+/// Nobody else can write what a run does until this ends.
+pub async fn block_runs(store: &Store) -> crate::Write {
+    let mut tx = store.write().await.expect("a transaction begins");
+    // On SQLite any writing transaction keeps the others out.
+    if store.engine() == Engine::Postgres {
+        tx.execute("lock table runs in exclusive mode")
+            .await
+            .expect("the table is locked");
+    }
+    tx
+}
+
 /// Creates a database on the test server, migrated already, and returns its address.
 async fn create_postgres() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -1,6 +1,7 @@
 //! The records of a run as the apply reads and writes them, under the run's lease.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use app::portal::Portal;
 use signpost_app as app;
@@ -14,16 +15,23 @@ use signpost_store::runs::outcomes::{self, Effect};
 use signpost_store::{Error, Result};
 use signpost_sync::apply::{Chain, Effects, Journal, Recorded, Signal, Step};
 
+use super::lifeline::Lifeline;
+
 /// The stored plan of one run.
 #[derive(Debug)]
 pub(super) struct RunJournal {
     portal: Portal,
     lease: RunLease,
+    lifeline: Arc<Lifeline>,
 }
 
 impl RunJournal {
-    pub(super) fn new(portal: Portal, lease: RunLease) -> Self {
-        Self { portal, lease }
+    pub(super) fn new(portal: Portal, lease: RunLease, lifeline: Arc<Lifeline>) -> Self {
+        Self {
+            portal,
+            lease,
+            lifeline,
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -55,18 +63,18 @@ impl Journal for RunJournal {
     }
 
     async fn mark_sent(&self, sequences: &[i64]) -> Result<Signal> {
-        let store = &self.portal.store;
-        outcomes::mark_sent(store, &self.lease, sequences, self.now())
-            .await
-            .map(signal)
+        let (store, moment) = (&self.portal.store, self.lifeline.now());
+        let held = outcomes::mark_sent(store, &self.lease, sequences, self.now()).await?;
+        self.lifeline.renew(moment);
+        Ok(signal(held))
     }
 
     async fn record(&self, recorded: &[Recorded]) -> Result<Signal> {
         let recorded: Vec<_> = recorded.iter().map(stored).collect();
-        let store = &self.portal.store;
-        outcomes::record(store, &self.lease, &recorded, self.now())
-            .await
-            .map(signal)
+        let (store, moment) = (&self.portal.store, self.lifeline.now());
+        let held = outcomes::record(store, &self.lease, &recorded, self.now()).await?;
+        self.lifeline.renew(moment);
+        Ok(signal(held))
     }
 }
 

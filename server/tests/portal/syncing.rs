@@ -10,7 +10,7 @@ use signpost_model::{
     Source, SourceAnchor, UserId,
 };
 use signpost_practice_tenant::{Options, PracticeTenant};
-use signpost_server::worker;
+use signpost_server::worker::{self, Presence};
 use signpost_store::assignments::AssignmentFilter;
 use signpost_store::connections::ConnectionUpdate;
 use signpost_store::licenses::NewGrant;
@@ -70,7 +70,10 @@ impl Rehearsal {
         };
         let app = TestApp::start_with(store, setting).await;
         let application = connect(&app).await;
-        tokio::spawn(worker::run(app.portal.clone()));
+        tokio::spawn(worker::run(
+            app.portal.clone(),
+            Presence::unseen(app.portal.random.as_ref()),
+        ));
         Self {
             browser: app.sign_in(Role::Administrator).await,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),

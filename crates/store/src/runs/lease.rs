@@ -3,6 +3,7 @@
 use signpost_model::{ApplicationId, RunId, Timestamp};
 use sqlx::AnyConnection;
 
+use crate::rows::json_keys;
 use crate::{Error, Result, Store};
 
 /// Proof that a worker holds a run. Each write names it; one that was lost is refused.
@@ -30,6 +31,34 @@ pub async fn heartbeat(store: &Store, lease: &RunLease, now: Timestamp) -> Resul
     let held = hold(&mut tx, lease, now).await?;
     tx.commit().await?;
     Ok(held)
+}
+
+/// Ends the leases of holders that are known to be dead: their runs are taken over at once.
+pub async fn end_leases(store: &Store, holders: &[String]) -> Result<()> {
+    let mut tx = store.write().await?;
+    sqlx::query(
+        "update runs set lease_until = 0 where state in ('planning', 'applying')
+           and lease_holder in (select key from json_each(json($1)))",
+    )
+    .bind(json_keys(holders))
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// Lets go of a run that cannot be gone on with now: another claim takes it up where it stands.
+pub async fn release(store: &Store, lease: &RunLease) -> Result<()> {
+    let mut tx = store.write().await?;
+    sqlx::query(
+        "update runs set lease_until = 0
+         where id = $1 and lease_holder = $2 and fence = $3 and state in ('planning', 'applying')",
+    )
+    .bind(lease.run_id.to_string())
+    .bind(&lease.holder)
+    .bind(lease.fence)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
 }
 
 /// Proves the lease inside a transaction and prolongs it. The row stays locked until the

@@ -19,7 +19,9 @@ use crate::fixtures::{
     NOW, account, add_connected, add_users, alice, claim, dirty, inputs, list_inputs, planned,
     queue, random, start, user,
 };
-use crate::{Error, PageRequest, Store, both_engines, provisioning, runs, snapshots, unanswered, users};
+use crate::{
+    Error, PageRequest, Store, both_engines, provisioning, runs, snapshots, unanswered, users,
+};
 
 /// Plans one action for each user and closes the plan.
 async fn make_plan(
@@ -181,6 +183,28 @@ both_engines! {
         let id = second.run.id;
         let unknown = runs::actions::list_next(&mut db, id, ActionState::Sent, 0, 10).await.unwrap();
         assert_eq!(unknown.len(), 1);
+    }
+
+    async fn the_run_of_a_worker_known_to_be_dead_is_free_at_once(store: Store) {
+        add_users(&store, 1, &["Ada"]).await;
+        let application = add_connected(&store).await;
+        let first = start(&store, application.id, RunScope::Everyone).await;
+        let somebody = ["somebody".to_owned()];
+        runs::lease::end_leases(&store, &somebody).await.unwrap();
+        assert_eq!(claim(&store, "other", NOW).await, None);
+        let dead = [first.lease.holder.clone()];
+        runs::lease::end_leases(&store, &dead).await.unwrap();
+        assert!(claim(&store, "other", NOW).await.unwrap().taken_over);
+    }
+
+    async fn a_clock_that_was_set_back_keeps_no_run_for_ever(store: Store) {
+        add_users(&store, 1, &["Ada"]).await;
+        let application = add_connected(&store).await;
+        let first = start(&store, application.id, RunScope::Everyone).await;
+        assert_eq!(claim(&store, "other", NOW.plus_millis(-60_000)).await, None);
+        let yesterday = NOW.plus_days(-1);
+        let second = claim(&store, "other", yesterday).await.unwrap();
+        assert_eq!((second.run.id, second.taken_over), (first.run.id, true));
     }
 
     async fn what_was_never_answered_is_asked_again(store: Store) {
