@@ -510,3 +510,33 @@ async fn requests_carry_what_microsoft_asks_for() {
         calls[1].header("client-request-id")
     );
 }
+
+/// Allows so many questions.
+#[derive(Debug)]
+struct Allows(std::sync::atomic::AtomicI32);
+
+impl signpost_graph::WriteGuard for Allows {
+    fn may_write(&self) -> bool {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) > 0
+    }
+}
+
+#[tokio::test]
+async fn what_its_guard_forbids_is_not_sent_nor_sent_again() {
+    let later = |seen: &Seen| {
+        let reply = || Reply::error(429, "TooManyRequests").header("retry-after", "2");
+        (!is_token(seen)).then(reply)
+    };
+    let server = Server::start(later).await;
+    let (client, _) = server.client();
+    for allowed in 0..3 {
+        let guard = std::sync::Arc::new(Allows(allowed.into()));
+        let guarded = client.guarded(guard);
+        let before = server.calls().len();
+        let results = guarded.batch(vec![(1, block(ada()))]).await;
+        let error = results[0].1.as_ref().unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Withheld);
+        assert!(!error.outcome_unknown() && error.is_retryable());
+        assert_eq!(server.calls().len() - before, allowed as usize);
+    }
+}
