@@ -5,6 +5,8 @@
 )]
 
 mod faults;
+mod long;
+mod matrix;
 mod observing;
 mod portal;
 mod practice;

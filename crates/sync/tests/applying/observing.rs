@@ -110,3 +110,23 @@ async fn a_tenant_that_suddenly_looks_empty_is_not_believed() {
     portal.records().delta_link = link;
     assert_eq!(portal.plan().await.summary.tally.actions, 0);
 }
+
+#[tokio::test]
+async fn a_next_link_to_another_host_is_not_followed_and_changes_nothing() {
+    let portal = Portal::start().await;
+    portal.add_workers(30);
+    portal.sync().await;
+    let before = portal.records().accounts.clone();
+    let elsewhere = json!({"value": [], "@odata.nextLink": "https://graph.example/v1.0/users"});
+    let fault = json!({"status": 200, "body": elsewhere, "once": true});
+    portal.practice.fault("GET /users", fault.clone()).await;
+    let read = signpost_sync::observe::observe(&portal.client, &portal, None).await;
+    let failure = read.unwrap_err().run_failure().unwrap();
+    assert!(failure.text.contains("graph.example"), "{}", failure.text);
+    assert_eq!(portal.records().accounts, before);
+    // Within a delta it is of no use, and everything is read instead.
+    portal.practice.fault("GET /users/delta", fault).await;
+    assert!(portal.observe().await.full);
+    assert_eq!(portal.records().accounts, before);
+    assert_eq!(portal.plan().await.summary.tally.actions, 0);
+}
