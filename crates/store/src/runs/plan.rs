@@ -334,11 +334,14 @@ pub async fn begin_apply(store: &Store, lease: &RunLease, now: Timestamp) -> Res
     record_links(&mut tx, lease, now).await?;
     leave_unlinked(&mut tx, lease, now).await?;
     let (application, run) = (lease.application_id.to_string(), lease.run_id.to_string());
+    // Once an action was sent, these lines are there, and its outcome may have changed them since.
     let sql = format!(
         "insert into ownership (application_id, object_id, kind, key, value, since, run_id)
          select $1, p.object_id, e.value ->> 0, e.value ->> 1, e.value ->> 2, $3, $2
          from plan_users p cross join json_each(json(p.owned)) e
          where p.run_id = $2 and p.owned is not null and p.settled = 0 and {IS_LINKED}
+           and not exists (select 1 from actions t where t.run_id = $2
+             and t.user_id = p.user_id and t.state <> 'planned')
          on conflict (application_id, object_id, kind, key) do update
          set value = excluded.value, run_id = excluded.run_id"
     );

@@ -316,6 +316,39 @@ both_engines! {
         assert_eq!(second.link, None);
     }
 
+    async fn a_run_that_is_taken_over_keeps_what_its_outcomes_noted(store: Store) {
+        add_users(&store, 1, &["Ada"]).await;
+        let application = add_connected(&store).await;
+        let first = start(&store, application.id, RunScope::Everyone).await;
+        let seen = account(1, "ada");
+        let page = std::slice::from_ref(&seen);
+        crate::accounts::store_observations(&store, &first.lease, None, page, NOW).await.unwrap();
+        let line = |value: &str| Owned {
+            kind: OwnedKind::Attribute,
+            key: String::new(),
+            value: value.to_owned(),
+        };
+        let input = &inputs(&store, &application).await[0];
+        let mut plan = planned(input, vec![Action::Enable, Action::BlockSignIn]);
+        plan.plan.object_id = Some(seen.object_id.clone());
+        plan.plan.link = Some(LinkMethod::UserPrincipalName);
+        plan.plan.owned = vec![line("as planned")];
+        runs::plan::write(&store, &first.lease, &[plan], NOW).await.unwrap();
+        runs::plan::finish(&store, &first.lease, "hash", None, NOW).await.unwrap();
+        runs::plan::begin_apply(&store, &first.lease, NOW).await.unwrap();
+        mark_sent(&store, &first.lease, &[1], NOW).await.unwrap();
+        let noted = Effect::Owned {
+            object_id: seen.object_id.clone(),
+            owned: line("as it turned out"),
+        };
+        record(&store, &first.lease, &[applied(1, vec![noted])], NOW).await.unwrap();
+        let later = NOW.plus_millis(31_000);
+        let second = claim(&store, "other", later).await.unwrap();
+        runs::plan::begin_apply(&store, &second.lease, later).await.unwrap();
+        let input = &inputs(&store, &application).await[0];
+        assert_eq!(input.owned, [line("as it turned out")]);
+    }
+
     async fn a_link_that_was_found_is_recorded_when_the_plan_is_applied(store: Store) {
         let (application, _) = synced(&store).await;
         let input = inputs(&store, &application).await.remove(0);
