@@ -2,7 +2,7 @@
 
 target := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: run test lint unit end2end bench dev
+.PHONY: run test lint unit end2end bench faults dev
 
 # The portal with its practice tenant on http://127.0.0.1:3000, data in ./data.
 run:
@@ -35,6 +35,15 @@ end2end:
 bench:
 	@.ci/install run
 	cargo bench -p signpost-server --bench whole -- $(PARTS)
+
+# What goes wrong, many times: prints and writes the table of faults in BENCHMARKS.md. All of it
+# takes hours; SHARE=0.01 is a hundredth.
+SHARE ?= 1
+faults:
+	@.ci/install test
+	cargo build --bin signpost
+	cargo bench --profile dev -p signpost-sync --bench faults -- $(SHARE) > $(target)/faults.md
+	cargo bench --profile dev -p signpost-server --bench faults -- $(SHARE) $(abspath $(target))/faults.md
 
 # As run, with the quick build: for working on the code.
 dev:

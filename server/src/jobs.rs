@@ -20,8 +20,8 @@ use tokio::sync::Notify;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, ElsewhereArgs, LogArgs};
 use crate::practice::find_elsewhere;
-use crate::serve::{open_store, shutdown_signal};
 use crate::readings;
+use crate::serve::{open_store, shutdown_signal};
 use crate::worker::{self, Presence};
 
 /// How often the command looks whether its run has ended.

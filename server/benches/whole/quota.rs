@@ -16,7 +16,7 @@ use signpost_model::run::RunScope;
 use signpost_model::{Clock, Timestamp};
 use signpost_practice_tenant::{Clock as TenantClock, Options, PracticeTenant, Throttle};
 use signpost_server::ambient::SystemRandom;
-use signpost_server::worker;
+use signpost_server::worker::{self, Presence};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 
@@ -150,7 +150,8 @@ impl World {
             worker: Arc::new(Notify::new()),
             mailer: Arc::new(Notify::new()),
         };
-        tokio::spawn(worker::run(portal.clone()));
+        let presence = Presence::unseen(portal.random.as_ref());
+        tokio::spawn(worker::run(portal.clone(), presence));
         tokio::spawn(turn(Arc::clone(&clock)));
         Self {
             clock,

@@ -12,6 +12,7 @@ use signpost_model::run::{Run, RunMode, RunState};
 use signpost_model::time::MINUTE_MS;
 use signpost_model::{RunId, TenantRequest, UserId};
 use signpost_practice_tenant::{Clock, Options};
+use signpost_server::worker::{self, Presence};
 use signpost_store::immutable_ids::{self, Counts, Shown, Ward};
 use signpost_store::testing::{AUTHOR, NOW};
 use signpost_store::{PageRequest, Store, both_engines, credentials, federations, runs, users};
@@ -372,7 +373,8 @@ both_engines! {
         // A portal that is started anew knows of it from the database alone.
         let portal = rehearsal.app.portal.clone();
         rehearsal.pass(25).await;
-        let other = tokio::spawn(signpost_server::worker::run(portal));
+        let presence = Presence::unseen(portal.random.as_ref());
+        let other = tokio::spawn(worker::run(portal, presence));
         rehearsal.until_reverted().await;
         other.abort();
         assert_eq!(rehearsal.seen().await, None);
