@@ -10,7 +10,7 @@ use signpost_model::{AuditEntry, ImportId, Timestamp};
 use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::{AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 
 use crate::health::LastWritten;
 use crate::imports::Progress;
@@ -326,18 +326,29 @@ async fn pool(url: &str, connections: u32, engine: Engine) -> Result<AnyPool> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(engine == Engine::Postgres)
+        // A full disk can refuse even the rollback: such a connection begins nothing ever again.
+        .before_acquire(|connection, _| {
+            let is_clean = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_clean) })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 if engine == Engine::Sqlite {
                     for pragma in SQLITE_PRAGMAS {
                         connection.execute(*pragma).await?;
                     }
+                } else {
+                    connection.execute(POSTGRES_SETTINGS).await?;
                 }
                 Ok(())
             })
         });
     Ok(pool.connect_with(options).await?)
 }
+
+/// A process that is stopped or cut off inside a transaction holds its locks no longer than a lease:
+/// the others have to be able to take over.
+const POSTGRES_SETTINGS: &str = "set idle_in_transaction_session_timeout = '25s'";
 
 const SQLITE_PRAGMAS: &[&str] = &[
     // Other processes (the command line) may write too: wait for them.
