@@ -120,10 +120,14 @@ impl Client {
             let token = self.token().await.ok();
             let round = self.run_round(requests, &pending, (tried, order)).await;
             let again = round.again(requests, order);
+            let before = tried;
             // Parts that were never tried cost no try.
             tried += u32::from(again.must_wait || again.token_refused);
             for (index, result) in pending.into_iter().zip(round.results) {
-                results[index] = Some(result);
+                results[index] = Some(result.map_err(|error| {
+                    let tries = before + error.tries();
+                    error.after(tries)
+                }));
             }
             if again.token_refused {
                 let replaced = match token {
@@ -293,7 +297,10 @@ impl Round {
     /// The same failure for each part, under the part's own name.
     fn failed(error: &Error, calls: &[(usize, Call)]) -> Self {
         let request_id = error.request_id().map(str::to_owned);
-        let fail = |call| Err(Error::new(error.kind().clone(), call, request_id.clone()));
+        let fail = |call| {
+            let failed = Error::new(error.kind().clone(), call, request_id.clone());
+            Err(failed.after(error.tries()))
+        };
         Self {
             parts: calls.iter().map(|(index, _)| *index).collect(),
             results: calls.iter().map(|(_, call)| fail(*call)).collect(),

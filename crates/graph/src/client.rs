@@ -261,7 +261,7 @@ impl Client {
             };
             match wait {
                 Some(wait) => self.sender().clock.sleep(wait).await,
-                None => return Err(error),
+                None => return Err(error.after(tried)),
             }
         }
     }

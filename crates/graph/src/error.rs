@@ -19,6 +19,7 @@ struct Inner {
     kind: ErrorKind,
     call: Call,
     request_id: Option<String>,
+    tries: u32,
 }
 
 /// The call an error or an observation is about.
@@ -132,7 +133,19 @@ impl Error {
             kind,
             call,
             request_id,
+            tries: 1,
         }))
+    }
+
+    /// The same, after this many tries in all.
+    pub(crate) fn after(mut self, tries: u32) -> Self {
+        self.0.tries = tries;
+        self
+    }
+
+    /// How often the request was sent before this was all there is to say.
+    pub fn tries(&self) -> u32 {
+        self.0.tries
     }
 
     /// Why it failed.

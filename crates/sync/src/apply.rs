@@ -156,8 +156,11 @@ pub enum Why {
     Taken,
     /// It is so already.
     NothingLeft,
-    /// Not now.
-    Busy { retry_after: Option<Duration> },
+    /// Not now, after this many tries.
+    Busy {
+        retry_after: Option<Duration>,
+        tries: u32,
+    },
     /// The rest of the run is pointless.
     Fatal(RunFailure),
 }

@@ -246,8 +246,8 @@ impl Active {
                 reaction.then = Then::End(run_failure);
                 reaction
             }
-            Why::Busy { retry_after } if self.tries + 1 < TRIES => {
-                self.tries += 1;
+            Why::Busy { retry_after, tries } if self.tries + tries < TRIES => {
+                self.tries += tries;
                 Reaction::then(Then::Wait(delays::retry(self.tries, retry_after, random)))
             }
             Why::Missing if kind == ActionKind::Delete => self.is_so_already(unit, managers),

@@ -113,6 +113,7 @@ pub(crate) fn judge(result: Result<Written, Error>) -> Answer {
         },
         _ if error.is_retryable() => Why::Busy {
             retry_after: error.retry_after(),
+            tries: error.tries(),
         },
         _ => Why::Final,
     };

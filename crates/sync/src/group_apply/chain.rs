@@ -404,8 +404,8 @@ impl Active {
         let is_add = matches!(self.steps[0].action, GroupAction::AddMembers { .. });
         match why {
             Why::Fatal(end) => (None, Then::End(end)),
-            Why::Busy { retry_after } => {
-                self.progress.tries += 1;
+            Why::Busy { retry_after, tries } => {
+                self.progress.tries += tries;
                 if self.progress.tries >= TRIES {
                     return (Some(self.close(Outcome::Failed(failure))), Then::GoOn);
                 }

@@ -303,7 +303,8 @@ impl<T: TenantSettings, J: TenantJournal> Round<'_, T, J> {
                 Ok(())
             }
             Answer::Refused { why, failure } => match why {
-                Why::Busy { retry_after } if item.tries < TRIES => {
+                Why::Busy { retry_after, tries } if item.tries + tries <= TRIES => {
+                    item.tries += tries - 1;
                     wait(
                         delay,
                         delays::retry(item.tries, retry_after, self.surroundings.random),

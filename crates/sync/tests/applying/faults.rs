@@ -1,6 +1,7 @@
 //! After any accident the same tenant: nothing lost, nothing doubled, nobody else blocked.
 
 use serde_json::{Value, json};
+use signpost_model::UserId;
 use signpost_model::plan::ActionKind;
 use signpost_model::run::FailureKind;
 use signpost_sync::apply::Ended;
@@ -49,6 +50,7 @@ async fn survives(route: &str, fault: Value) {
 }
 
 const CREATE: &str = "POST /users";
+const UPDATE: &str = "PATCH /users/{id}";
 const LICENSE: &str = "POST /users/{id}/assignLicense";
 const BATCH: &str = "POST /$batch";
 
@@ -133,6 +135,51 @@ async fn one_account_that_fails_stops_nobody_else() {
         ]
     );
     assert_eq!(portal.problems().len(), 2);
+}
+
+#[tokio::test]
+async fn an_account_that_is_protected_stops_nobody_else() {
+    let portal = Portal::start().await;
+    portal.add_workers(WORKERS);
+    portal.sync().await;
+    for number in 1..=WORKERS {
+        portal.change(number, |person| {
+            person.user.profile.city = "Porto".to_owned()
+        });
+    }
+    portal.plan().await;
+    let fourth = portal.records().links[&UserId::from_number(4)]
+        .0
+        .to_string();
+    let refused = json!({"contains": fourth, "status": 403, "code": "Authorization_RequestDenied",
+        "message": "Insufficient privileges to complete the operation."});
+    portal.practice.fault(UPDATE, refused).await;
+    assert_eq!(portal.apply().await.unwrap(), Ended::Done);
+    let failed = "failed: TargetIsAdministrator".to_owned();
+    assert_eq!(portal.outcomes(4), [(ActionKind::UpdateProfile, failed)]);
+    assert_eq!(portal.problems().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_is_sent_four_times_at_most() {
+    let portal = Portal::start().await;
+    portal.add_workers(1);
+    portal.plan().await;
+    for headers in [json!({}), json!({"Retry-After": "1"})] {
+        let busy = json!({"status": 429, "code": "TooManyRequests", "message": "later", "headers": headers});
+        portal.practice.fault(CREATE, busy).await;
+        assert_eq!(portal.apply().await.unwrap(), Ended::Done);
+        let sent = happened(&portal).await;
+        assert!((2..=4).contains(&sent), "sent {sent} times");
+        portal.practice.remove("faults").await;
+        portal.plan().await;
+    }
+}
+
+/// How often the first fault happened.
+async fn happened(portal: &Portal) -> i64 {
+    let faults = portal.practice.ask("faults").await;
+    faults["faults"][0]["happened"].as_i64().unwrap_or_default()
 }
 
 #[tokio::test]
