@@ -8,12 +8,12 @@ use signpost_model::audit::Subject;
 use signpost_model::mail::MailKind;
 use signpost_model::random::random_token;
 use signpost_model::time::HOUR_MS;
-use signpost_model::{Actor, Author, Secret, Timestamp, User};
+use signpost_model::{Actor, ApplicationId, Author, Role, Secret, Timestamp, User};
 use signpost_store::mail_settings::{self, MailSettings};
 use signpost_store::mails::{self, Failed, NewMail};
 use signpost_store::one_time_links::{self, LinkPurpose};
 use signpost_store::password_requests;
-use signpost_store::{Write, audit, claims, credentials, settings, users};
+use signpost_store::{Write, applications, audit, claims, credentials, operators, settings, users};
 
 use crate::error::PortalError;
 use crate::pages::login::link_hash;
@@ -117,6 +117,49 @@ fn words(purpose: LinkPurpose, organisation: &str) -> (MailKind, String, &'stati
             "Choose a new password for Microsoft 365:",
         ),
     }
+}
+
+/// Tells everybody who can do something about it that an application's connection keeps failing.
+/// Nobody is told who has no server to take the mail: the banner on every page says it too.
+pub async fn queue_quarantine(
+    tx: &mut Write,
+    portal: &Portal,
+    application: ApplicationId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), signpost_store::Error> {
+    let named = applications::find(tx, application).await?;
+    let (Some(application), Some(_)) = (named, mail_settings::find(tx).await?) else {
+        return Ok(());
+    };
+    let body = Secret::new(format!(
+        "The connection of {name} to Microsoft 365 keeps failing:\n\n{why}\n\n\
+         Signpost tries again by itself, ever more rarely, and writes once until it works again.\n\
+         What was tried and what each change met:\n\n{public}{runs}\n",
+        name = application.name,
+        public = portal.settings.public_url,
+        runs = urls::application_runs(application.id),
+    ));
+    let subject = format!("{}: the connection keeps failing", application.name);
+    let (sealer, random) = (portal.store.sealer(), portal.random.as_ref());
+    for operator in operators::list(tx).await? {
+        if operator.role == Role::Auditor || operator.disabled_at.is_some() {
+            continue;
+        }
+        let new = NewMail {
+            kind: MailKind::Alert,
+            user_id: None,
+            recipient: &operator.email,
+            subject: &subject,
+            body: &body,
+            expires_at: now.plus_days(1),
+        };
+        if mails::queue(tx, sealer, random, &new, now).await?.is_none() {
+            tracing::warn!("too much mail waits: not every operator is told");
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Answers the oldest request of somebody who forgot their password; `false` when none waits.

@@ -30,6 +30,7 @@ use signpost_model::time::MINUTE_MS;
 use signpost_model::{ApplicationId, Author, ConnectionState, TenantRequest, Timestamp};
 use signpost_store::runs::lease::{end_leases, heartbeat, release};
 use signpost_store::runs::{self, Claim, RunEnd, RunLease};
+use signpost_store::schedule::FAILURES_TO_TELL;
 use signpost_store::{applications, connections, federations};
 use signpost_sync::apply::{Ended, GraphTenant, Surroundings, apply};
 use signpost_sync::observe::ObserveError;
@@ -324,21 +325,23 @@ impl Worker {
             }
             RunEnd::Failed(failure) => {
                 tracing::warn!(run.id = %run.id, cause = failure.text, "run failed");
-                let failures = connections::find(&mut tx, lease.application_id)
-                    .await?
-                    .map_or(0, |connection| connection.failures);
+                let failures = failures_of(&mut tx, lease.application_id).await?;
                 let retry_at = now.plus_millis(retry_after_ms(failures));
                 let state = ConnectionState::WithProblems;
                 connections::count_failure(&mut tx, lease.application_id, state, retry_at).await?;
+                if failures + 1 == FAILURES_TO_TELL {
+                    self.tell(&mut tx, &run, failure).await?;
+                }
             }
             RunEnd::Done if run.tally.is_mass_failure() => {
-                let failures = connections::find(&mut tx, lease.application_id)
-                    .await?
-                    .map_or(0, |connection| connection.failures);
+                let failures = failures_of(&mut tx, lease.application_id).await?;
                 let retry_at = now.plus_millis(retry_after_ms(failures.max(4)));
                 let failure = mass_failure(&run);
                 tracing::warn!(run.id = %run.id, cause = failure.text, "most changes failed");
                 connections::quarantine(&mut tx, &run, &failure, retry_at).await?;
+                if failures < FAILURES_TO_TELL {
+                    self.tell(&mut tx, &run, &failure).await?;
+                }
             }
             RunEnd::Done => connections::forget_failures(&mut tx, lease.application_id).await?,
             RunEnd::Cancelled => {}
@@ -349,6 +352,28 @@ impl Worker {
         }
         Ok(())
     }
+
+    /// Mails the operators once that a connection keeps failing.
+    async fn tell(
+        &self,
+        tx: &mut signpost_store::Write,
+        run: &Run,
+        failure: &RunFailure,
+    ) -> signpost_store::Result<()> {
+        let (portal, now) = (&self.portal, self.now());
+        app::mailing::queue_quarantine(tx, portal, run.application_id, &failure.text, now).await?;
+        portal.mailer.notify_one();
+        Ok(())
+    }
+}
+
+/// Failed runs in a row so far.
+async fn failures_of(
+    tx: &mut signpost_store::Write,
+    application: ApplicationId,
+) -> signpost_store::Result<i64> {
+    let connection = connections::find(tx, application).await?;
+    Ok(connection.map_or(0, |connection| connection.failures))
 }
 
 /// A domain that was managed already is settled without a change; one that could not be taken back

@@ -71,11 +71,13 @@ pub enum MailKind {
     Invitation,
     /// A link for a forgotten password.
     Reset,
+    /// Something that an operator has to look at.
+    Alert,
 }
 
 impl MailKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Test, Self::Invitation, Self::Reset];
+    pub const ALL: [Self; 4] = [Self::Test, Self::Invitation, Self::Reset, Self::Alert];
 
     /// The word of the database.
     pub const fn key(self) -> &'static str {
@@ -83,6 +85,7 @@ impl MailKind {
             Self::Test => "test",
             Self::Invitation => "invitation",
             Self::Reset => "reset",
+            Self::Alert => "alert",
         }
     }
 
@@ -92,6 +95,7 @@ impl MailKind {
             Self::Test => "Test",
             Self::Invitation => "Invitation",
             Self::Reset => "Forgotten password",
+            Self::Alert => "Problem",
         }
     }
 }

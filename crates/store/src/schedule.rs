@@ -201,7 +201,7 @@ pub enum AlertKind {
 }
 
 /// Failed runs in a row from which on every page says so: one alone passes by itself.
-pub(crate) const FAILURES_TO_TELL: i64 = 2;
+pub const FAILURES_TO_TELL: i64 = 2;
 
 /// Banners, at most.
 const MOST_ALERTS: i64 = 5;

@@ -4,11 +4,13 @@ use serde_json::json;
 use signpost_model::policy::DriftRule;
 use signpost_model::run::{Run, RunScope, RunState, Trigger};
 use signpost_model::{Policy, Role, RunId};
+use signpost_server::mailer;
 use signpost_store::runs::find_last_finished;
 use signpost_store::testing::{AUTHOR, NOW};
 use signpost_store::{both_engines, policies};
 
-use crate::support::Answer;
+use crate::mail;
+use crate::support::{Answer, email};
 use crate::syncing::{E3, Rehearsal, VISIO, grant, has_license};
 
 const ANA: &str = "ana.silva@contoso.example";
@@ -185,8 +187,10 @@ both_engines! {
     async fn a_failing_connection_says_why_until_a_run_succeeds(store: Store) {
         let rehearsal = Rehearsal::begin(store).await;
         rehearsal.add(1, "Ana", "Silva").await;
+        let server = mail::with_login().await;
+        mail::set_up(&rehearsal.app.sign_in(Role::Owner).await, &server, &[]).await;
         let token = json!({
-            "method": "POST", "route": "/{tenant}/oauth2/v2.0/token", "status": 401, "times": 2,
+            "method": "POST", "route": "/{tenant}/oauth2/v2.0/token", "status": 401, "times": 3,
             "body": {"error": "invalid_client", "error_codes": [7000222],
                      "error_description": "AADSTS7000222: The provided client secret keys are expired."},
         });
@@ -196,6 +200,15 @@ both_engines! {
         }
         let overview = rehearsal.browser.get("/users").await;
         says(&overview, &["failed 2 times in a row", "secret"]);
+        assert_eq!(rehearsal.sync().await.state, RunState::Failed);
+        // Whoever can do something about it is told once, by mail.
+        mailer::work_off(&rehearsal.app.portal).await.unwrap();
+        let arrived = server.arrived();
+        let mut told: Vec<String> = arrived.iter().map(|mail| mail.to.clone()).collect();
+        told.sort();
+        assert_eq!(told, [email(Role::Administrator), email(Role::Owner)]);
+        let text = arrived[0].text();
+        assert!(text.contains("secret") && text.contains("/runs"), "{text}");
         let run = rehearsal.start("try-again", &[]).await;
         assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
         let overview = rehearsal.browser.get("/users").await;

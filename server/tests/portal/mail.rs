@@ -16,7 +16,7 @@ const PASSWORD: &str = "planted smtp password";
 const ON_ITS_WAY: &str = "If this user has a mail address here";
 
 /// Saves this server as the owner does; returns the page that follows.
-async fn set_up(owner: &Browser, server: &SmtpServer, more: &[(&str, &str)]) -> Answer {
+pub(crate) async fn set_up(owner: &Browser, server: &SmtpServer, more: &[(&str, &str)]) -> Answer {
     let page = owner.get("/settings/mail").await;
     let version = hidden_value(&page.body, "version").unwrap();
     let port = server.port.to_string();
@@ -43,7 +43,7 @@ fn asks_who() -> Behaviour {
     }
 }
 
-async fn with_login() -> SmtpServer {
+pub(crate) async fn with_login() -> SmtpServer {
     SmtpServer::start(asks_who()).await
 }
 
