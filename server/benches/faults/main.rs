@@ -273,7 +273,7 @@ fn databases(times: u64) -> Vec<Accident> {
 
 fn disks(times: u64) -> Vec<Accident> {
     (0..times)
-        .map(|number| Box::pin(yes(storage::disk_full(8 + 8 * (number % 20)))) as Accident)
+        .map(|number| Box::pin(yes(storage::disk_full(number % 5))) as Accident)
         .collect()
 }
 

@@ -8,7 +8,7 @@ use signpost_model::run::{Run, RunMode, RunScope, RunState, Trigger};
 use signpost_server::ambient::SystemRandom;
 use signpost_store::runs::approval::{cancel, retry};
 use signpost_store::runs::{self, NewRun};
-use signpost_store::testing::AUTHOR;
+use signpost_store::testing::{AUTHOR, block_runs};
 use signpost_store::{Engine, Store};
 
 use crate::killing::{assert_as_calm, calm};
@@ -114,7 +114,10 @@ pub(crate) async fn a_worker_that_was_stopped_writes_nothing_when_it_wakes_up(en
     let fault = world.tenant.fault(throttled).await;
     let mut stopped = world.start_worker("info,signpost_graph=debug");
     world.tenant.happened(fault).await;
+    // SQLite's lock would stay with a process that is stopped while it holds it.
+    let nobody_writes = block_runs(&world.store).await;
     stopped.signal("STOP").await;
+    drop(nobody_writes);
     world.tenant.calm().await;
     let elsewhere = tempfile::tempdir().unwrap();
     let there = world.start_worker_elsewhere(&elsewhere, "warn");

@@ -64,7 +64,7 @@ pub(crate) async fn kill_at(world: &World, victim: Victim, point: Point) -> Kill
         Point::Unrecorded(call) => unrecorded(world, victim, call).await,
         Point::Statement(number) => {
             let mut process = victim.start(world, "warn,sqlx::query=debug").await;
-            if !process.says("sqlx::query", number).await {
+            if !process.says("db.statement=", number).await {
                 process.succeeds().await;
                 return Killed::Nowhere;
             }

@@ -22,6 +22,18 @@ pub(crate) struct Process {
     lines: watch::Receiver<usize>,
 }
 
+impl Drop for Process {
+    /// A story that ends badly shows what its processes said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "the test's own output")]
+            {
+                eprintln!("a process said:\n{}", self.tail());
+            }
+        }
+    }
+}
+
 impl Process {
     /// Starts the binary.
     pub(crate) fn start(arguments: &[String]) -> Self {
@@ -35,13 +47,13 @@ impl Process {
         Self::spawn_with(&mut command, environment)
     }
 
-    /// Starts the binary with a limit of its shell (`ulimit`), such as `-f 100`.
-    pub(crate) fn start_limited(limit: &str, arguments: &[String]) -> Self {
-        // The signal that comes with a file too large would end the process; the error does not.
-        let script = format!("trap '' XFSZ; ulimit {limit}; exec \"$0\" \"$@\"");
+    /// Starts the binary so that it survives the signal that comes with a file too large: the error
+    /// is what a full disk gives.
+    pub(crate) fn start_deaf_to_xfsz(arguments: &[String]) -> Self {
+        let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
         Self::spawn(
             Command::new("bash")
-                .args(["-c", &script, BINARY])
+                .args(["-c", script, BINARY])
                 .args(arguments),
         )
     }
@@ -109,12 +121,12 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
-    /// Lifts a limit that it was started with.
-    pub(crate) async fn lift_limit(&self, name: &str) {
+    /// Sets a limit of the system, such as `fsize`, in mid-life: soft and hard, or both as one.
+    pub(crate) async fn limit(&self, name: &str, to: &str) {
         let id = self.child.id().unwrap().to_string();
-        let unlimited = format!("--{name}=unlimited");
+        let limit = format!("--{name}={to}");
         let set = Command::new("prlimit")
-            .args(["--pid", &id, &unlimited])
+            .args(["--pid", &id, &limit])
             .status()
             .await;
         assert!(set.unwrap().success());

@@ -113,23 +113,25 @@ pub(crate) async fn restarted(batch: u64) {
 }
 
 /// The disk is full in the middle: the portal says so, and goes on when there is room again.
-pub(crate) async fn disk_full(spare_kib: u64) {
-    let what = format!("disk full after {spare_kib} KiB");
-    let mut world = World::begin(Engine::Sqlite, FEW).await;
+pub(crate) async fn disk_full(batch: u64) {
+    let what = format!("disk full at batch {batch}");
+    let world = World::begin(Engine::Sqlite, FEW).await;
+    let hold = json!({"hold": true, "once": true, "skip": batch, "after": true});
+    let fault = world.tenant.fault_on("POST /$batch", hold).await;
     let run = world.queue().await;
-    let file = world.close().await;
-    let kib = std::fs::metadata(&file).unwrap().len() / 1_024;
-    let limit = format!("-S -f {}", kib + spare_kib);
     let address = free_address();
-    let mut portal = Process::start_limited(&limit, &world.portal_arguments(address, "warn"));
+    let mut portal = Process::start_deaf_to_xfsz(&world.portal_arguments(address, "warn"));
+    world.tenant.happened(fault).await;
+    // No file may grow any more, as on a full disk.
+    portal.limit("fsize", "1:unlimited").await;
+    world.tenant.release(fault).await;
     assert!(portal.says("run interrupted", 1).await, "{}", portal.tail());
     let url = format!("http://{address}");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let ready = http.get(format!("{url}/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 503, "{what}");
     portal.answers(&format!("{url}/healthz")).await;
-    portal.lift_limit("fsize").await;
-    world.reopen().await;
+    portal.limit("fsize", "unlimited").await;
     let over = until(&world, &run, RunState::is_over).await;
     assert_eq!(
         over.state,

@@ -112,7 +112,7 @@ fn no_accident_of_the_storage_loses_or_doubles_anything() {
         stories.spawn_local(storage::locked());
         stories.spawn_local(storage::restarted(1));
         stories.spawn_local(storage::restarted(3));
-        stories.spawn_local(storage::disk_full(16));
+        stories.spawn_local(storage::disk_full(2));
     });
 }
 
