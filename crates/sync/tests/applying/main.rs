@@ -5,6 +5,7 @@
 )]
 
 mod faults;
+mod laws;
 mod long;
 mod matrix;
 mod observing;

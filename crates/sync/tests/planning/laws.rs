@@ -250,6 +250,62 @@ fn changes() -> impl Strategy<Value = Vec<(u8, u128)>> {
     proptest::collection::vec((0u8..8, 1u128..7), 0..8)
 }
 
+/// What real exports hold where a user name should be, and worse.
+fn hostile_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[ -~]{0,80}@contoso\\.com",
+        "\\PC{0,20}@contoso\\.com",
+        "[a-z]{1,8}@[a-z]{1,8}\\.example",
+        Just("twice@contoso.com".to_owned()),
+        Just("nul\0@contoso.com".to_owned()),
+        Just("zoë.🦊@contoso.com".to_owned()),
+        Just(format!("{}@contoso.com", "x".repeat(65_000))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bad_data_is_reported_once_and_stops_nobody_else(
+        names in proptest::collection::vec(hostile_name(), 1..12),
+        text in prop_oneof![any::<String>(), Just("🦊".repeat(20_000)), Just("\0".to_owned())],
+    ) {
+        let mut world = World::contoso();
+        world.add(user(1, "Ada", "Lovelace"));
+        for (number, name) in (2..).zip(&names) {
+            let mut bad = user(number, "Bad", "Data");
+            bad.profile.user_name.clone_from(name);
+            bad.profile.display_name.clone_from(&text);
+            bad.profile.city.clone_from(&text);
+            bad.profile.usage_location.clone_from(&text);
+            bad.profile.mail.clone_from(name);
+            world.add(bad);
+        }
+        let plan = world.plan();
+        let mut created = BTreeSet::new();
+        for number in 1..=u128::try_from(names.len()).unwrap() + 1 {
+            let of_user = plan.users.iter().filter(|user| user.user_id == UserId::from_number(number));
+            let of_user: Vec<_> = of_user.collect();
+            prop_assert_eq!(of_user.len(), 1);
+            let creates = of_user[0].actions.iter().find_map(|planned| match &planned.action {
+                Action::CreateAccount { values, .. } => Some(values),
+                _ => None,
+            });
+            let Some(values) = creates else {
+                prop_assert!(number > 1 && !of_user[0].blockers.is_empty(), "{:?}", of_user[0]);
+                continue;
+            };
+            let is_name = |(target, _): &&(TargetAttribute, String)| *target == TargetAttribute::UserPrincipalName;
+            let (_, name) = values.iter().find(is_name).unwrap();
+            prop_assert!(signpost_model::text::check_user_name(name).is_ok(), "{name:?}");
+            prop_assert!(created.insert(name.to_lowercase()), "{name} is created twice");
+        }
+        prop_assert!(created.contains("ada.lovelace@contoso.com"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
