@@ -180,7 +180,7 @@ fn Row(
     let last = row.last_outcome.clone().map(|outcome| {
         let run = row.last_run.map(|run| {
             view! {
-                <a href=urls::run(run) aria-label=format!("Run of {}", row.name)>
+                <a href=urls::run(run) aria-label=format!("Show run of {}", row.name)>
                     "Show run"
                 </a>
             }
