@@ -10,13 +10,13 @@ const widths = [
   { width: 320, height: 640 },
 ];
 
-/** No violation of WCAG 2.2 AA nor of good practice, and no sideways scroll, in any look. */
+/** No violation of WCAG 2.2 AA nor of good practice, no id twice, and no sideways scroll, in any look. */
 export async function audit(page: Page, after: "stop" | "go on" = "stop"): Promise<void> {
   await test.step(`audit ${new URL(page.url()).pathname}`, async () => {
     const before = page.viewportSize();
     // axe runs as a script of the page. Without scripts the document is the same: its fit is measured.
     const scripts = test.info().project.use.javaScriptEnabled !== false;
-    const found: string[] = [];
+    const found = await doubledIds(page);
     for (const size of widths) {
       await page.setViewportSize(size);
       for (const colorScheme of scripts ? (["light", "dark"] as const) : []) {
@@ -47,11 +47,21 @@ async function violations(page: Page, look: string): Promise<string[]> {
   );
 }
 
+/** Labels and errors are tied to fields by ids: one of two fields of the same id would have none. */
+function doubledIds(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const ids = [...document.querySelectorAll("[id]")].map((element) => element.getAttribute("id") ?? "");
+    return ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `the id ${id} stands there twice`);
+  });
+}
+
 async function sidewaysScroll(page: Page, width: number): Promise<string[]> {
   const { scroll, client, wide } = await page.evaluate(() => {
     const { scrollWidth: scroll, clientWidth: client } = document.documentElement;
+    const scrolls = (element: Element | null): boolean =>
+      !!element && (getComputedStyle(element).overflowX !== "visible" || scrolls(element.parentElement));
     const sticksOut = (element: Element) =>
-      element.getBoundingClientRect().right > client + 1 && !element.closest(".scroll, pre");
+      element.getBoundingClientRect().right > client + 1 && !scrolls(element.parentElement);
     const wide = [...document.body.querySelectorAll("*")].filter(sticksOut).slice(0, 3);
     return { scroll, client, wide: wide.map((element) => element.outerHTML.slice(0, 160)) };
   });

@@ -229,7 +229,7 @@ impl Posted {
         let mut left = MOST_KEPT_BYTES;
         let mut kept = Vec::new();
         for (key, value) in self.0.iter() {
-            if SECRET_FIELDS.contains(&key.as_str()) {
+            if key.ends_with("password") || SECRET_FIELDS.contains(&key.as_str()) {
                 continue;
             }
             let size = key.len() + value.len();
@@ -243,13 +243,9 @@ impl Posted {
     }
 }
 
-/// Fields whose values never enter the session or a page.
-const SECRET_FIELDS: [&str; 13] = [
+/// Fields whose values never enter the session or a page, beside passwords.
+const SECRET_FIELDS: [&str; 9] = [
     "csrf",
-    "password",
-    "new_password",
-    "repeat_password",
-    "current_password",
     "secret",
     "code",
     "setup_code",

@@ -77,5 +77,8 @@ test("@javascript a user adds a passkey on their own page and takes it away agai
   await expect(card).toContainText("Ada's laptop");
   await audit(person.page);
   await person.press("Remove Ada's laptop");
+  await expect(card.getByLabel("Current password")).toHaveAccessibleDescription(/not your current password/);
+  await card.getByLabel("Current password").fill(ada.password);
+  await person.press("Remove Ada's laptop");
   await expect(card).not.toContainText("Ada's laptop");
 });

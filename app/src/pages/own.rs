@@ -120,10 +120,15 @@ fn SignOut(proof: String) -> impl IntoView {
     .into_any()
 }
 
-/// Asks again for the password of whoever changes how they sign in; counted as a try is.
+/// The field for the password that one has.
+const CURRENT_PASSWORD: &str = "current_password";
+
+/// Asks again for the password of whoever changes how they sign in, given in the field `name`;
+/// counted as a try is.
 async fn check_own_password(
     portal: &Portal,
     me: &SignedInUser,
+    name: &str,
     password: String,
     page: &str,
 ) -> Result<(), Refusal> {
@@ -143,7 +148,7 @@ async fn check_own_password(
     let password = Secret::new(password);
     if !portal.passwords.verify(&password, hash.as_deref()).await? {
         let text = "This is not your current password";
-        return Err(FormErrors::field("current_password", text).refuse(page));
+        return Err(FormErrors::field(name, text).refuse(page));
     }
     let mut tx = portal.store.write().await?;
     throttling::end_proof(&mut tx, me.user.id).await?;

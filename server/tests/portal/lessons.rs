@@ -60,7 +60,7 @@ both_engines! {
                 assert_eq!(browser.get(path).await.location(), "/login", "{path}");
             }
             for path in ["/api/me/sessions/end-others", "/api/me/recovery-codes", "/api/me/second-factor/begin"] {
-                let answer = browser.post(path, &[("proof", proof), ("current_password", PASSWORD)]).await;
+                let answer = browser.post(path, &[("proof", proof), ("codes_password", PASSWORD)]).await;
                 assert_eq!(answer.location(), "/login", "{path}");
             }
             for path in [domain.wsfed("e", &[]), domain.saml(&authn_request("_e", "", ""), "")] {
@@ -344,7 +344,12 @@ async fn nobody_reaches_what_is_another_users_by_its_id() {
         "/api/me/devices/forget",
         "/api/me/passkeys/remove",
     ] {
-        let fields = [("proof", proof.as_str()), ("key", &key), ("id", &key)];
+        let fields = [
+            ("proof", proof.as_str()),
+            ("key", &key),
+            ("id", &key),
+            ("passkeys_password", PASSWORD),
+        ];
         his.post(path, &fields).await;
     }
     assert_eq!(hers.get("/me").await.status, 200, "her session goes on");

@@ -232,6 +232,7 @@ async fn signing_in(
             ("proof", proof.as_str()),
             ("code", code),
             ("current_password", password),
+            ("passkeys_password", password),
         ];
         pages.push(browser.submit(path, &fields).await.body);
     }

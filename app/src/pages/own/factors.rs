@@ -5,7 +5,7 @@ use signpost_model::Secret;
 use signpost_store::credentials::{self, Credentials};
 use signpost_store::passkeys as stored_passkeys;
 
-use super::{Proof, check_own_password, passkeys};
+use super::{CURRENT_PASSWORD, Proof, check_own_password, passkeys};
 use crate::components::{
     Badge, Button, Card, CardKind, ErrorSummary, Form, LinkButton, Look, TextField, TextKind, Tone,
 };
@@ -20,6 +20,9 @@ use crate::shell::NarrowPage;
 use crate::shown_once::{self, Kind};
 use crate::urls;
 use crate::visit::{Notice, require_user, visit};
+
+/// The field for the password in the form for new recovery codes.
+const CODES_PASSWORD: &str = "codes_password";
 
 /// The page.
 #[component]
@@ -59,16 +62,17 @@ pub fn OwnFactors() -> impl IntoView {
     })
 }
 
-/// The password again, for what changes how one signs in.
+/// The password again, for what changes how one signs in. Each form of the page has a name of its
+/// own for it, so that an error stands where it belongs.
 #[component]
-pub(super) fn Password(form: FormState) -> impl IntoView {
+pub(super) fn Password(name: &'static str, form: FormState) -> impl IntoView {
     view! {
         <TextField
-            name="current_password"
+            name=name
             label="Current password"
             kind=TextKind::Password
             autocomplete="current-password"
-            error=form.error("current_password")
+            error=form.error(name)
             required=true
         />
     }
@@ -88,7 +92,7 @@ fn TotpCard(
             <p><Badge tone=Tone::Ok>"On"</Badge>" Signing in asks for a code of your app."</p>
             <Form action="/api/me/second-factor/remove" class="stack">
                 <Proof proof=me.proof />
-                <Password form=form />
+                <Password name=CURRENT_PASSWORD form=form />
                 <div class="row"><Button look=Look::Danger>"Turn off authenticator app"</Button></div>
             </Form>
         }
@@ -106,7 +110,7 @@ fn TotpCard(
             <Form action="/api/me/second-factor/confirm" class="stack">
                 <Proof proof=me.proof />
                 <CodeField form=form.clone() />
-                <Password form=form />
+                <Password name=CURRENT_PASSWORD form=form />
                 <div class="row"><Button look=Look::Primary>"Turn on"</Button></div>
             </Form>
         }
@@ -134,7 +138,7 @@ fn RecoveryCard(me: SignedInUser, has: Credentials, left: i64, form: FormState) 
         >
             <Form action="/api/me/recovery-codes" class="card__body stack">
                 <Proof proof=me.proof />
-                <Password form=form />
+                <Password name=CODES_PASSWORD form=form />
                 <div class="row"><Button>"Make new recovery codes"</Button></div>
             </Form>
         </Card>
@@ -171,7 +175,7 @@ pub async fn confirm_own_totp(
         let me = require_user()?;
         let portal = portal()?;
         let here = urls::OWN_FACTORS;
-        check_own_password(&portal, &me, current_password, here).await?;
+        check_own_password(&portal, &me, CURRENT_PASSWORD, current_password, here).await?;
         let now = portal.clock.now();
         let mut read = portal.store.read().await?;
         if credentials::find(&mut read, me.user.id).await?.has_totp {
@@ -204,7 +208,7 @@ pub async fn remove_own_totp(
         let me = require_user()?;
         let portal = portal()?;
         let here = urls::OWN_FACTORS;
-        check_own_password(&portal, &me, current_password, here).await?;
+        check_own_password(&portal, &me, CURRENT_PASSWORD, current_password, here).await?;
         let (keep, author) = (Some(me.session.key), me.author(&visit().address));
         let now = portal.clock.now();
         let mut tx = portal.store.write().await?;
@@ -220,7 +224,7 @@ pub async fn remove_own_totp(
 /// Replaces the recovery codes.
 #[server(prefix = "/api", endpoint = "me/recovery-codes")]
 pub async fn replace_own_codes(
-    #[server(default)] current_password: String,
+    #[server(default)] codes_password: String,
 ) -> Result<(), PortalError> {
     respond(async move {
         let me = require_user()?;
@@ -230,7 +234,7 @@ pub async fn replace_own_codes(
         if !has.has_factor() {
             return Ok(Answer::to(here));
         }
-        check_own_password(&portal, &me, current_password, here).await?;
+        check_own_password(&portal, &me, CODES_PASSWORD, codes_password, here).await?;
         let hashes = fresh_codes(&portal, &me.user).await?;
         let (author, now) = (me.author(&visit().address), portal.clock.now());
         let mut tx = portal.store.write().await?;

@@ -21,6 +21,8 @@ use crate::visit::{Notice, require_user, visit};
 const ENROLMENT_KEY: &str = "passkey_enrolment";
 /// The longest name of a passkey.
 const LONGEST_NAME: usize = 60;
+/// The field for the password in these forms.
+const PASSKEYS_PASSWORD: &str = "passkeys_password";
 
 /// The enrolment that waits, for the page.
 pub(super) async fn waiting() -> Result<Option<Enrolment>, PortalError> {
@@ -34,38 +36,23 @@ pub(super) fn PasskeysCard(
     enrolment: Option<Enrolment>,
     form: FormState,
 ) -> impl IntoView {
-    let proof = me.proof.clone();
     let has_some = !known.is_empty();
+    // One after the other: whoever makes a passkey takes none away meanwhile.
+    let may_remove = enrolment.is_none();
     let rows = known
         .into_iter()
-        .map(|passkey| {
-            let proof = proof.clone();
-            let label = format!("Remove {}", passkey.name);
-            view! {
-                <li class="row">
-                    <span class="grow">
-                        <b>{passkey.name}</b>
-                        ", made "
-                        {passkey.created_at.to_jiff().map(|at| view! { <Time at=at /> })}
-                    </span>
-                    <Form action="/api/me/passkeys/remove">
-                        <Proof proof=proof />
-                        <input type="hidden" name="id" value=passkey.id.to_string() />
-                        <Button size=ButtonSize::Small look=Look::Danger label=label>"Remove"</Button>
-                    </Form>
-                </li>
-            }
-            .into_any()
-        })
+        .map(|passkey| view! { <Known passkey=passkey may_remove=may_remove /> })
         .collect_view();
     let rows = has_some.then(|| view! { <ul class="plain stack stack--tight">{rows}</ul> });
-    let more = match enrolment {
+    let body = match enrolment {
+        // The first button is what the enter key presses: it takes nothing away.
         None => view! {
-            <div data-needs-script>
+            <div data-needs-script=!has_some>
                 <Form action="/api/me/passkeys/begin" class="stack">
                     <Proof proof=me.proof />
-                    <Password form=form />
-                    <div class="row"><Button>"Add passkey"</Button></div>
+                    <Password name=PASSKEYS_PASSWORD form=form />
+                    <div class="row" data-needs-script><Button>"Add passkey"</Button></div>
+                    {rows}
                 </Form>
             </div>
         }
@@ -82,6 +69,7 @@ pub(super) fn PasskeysCard(
                     required=true
                 />
             </AskDevice>
+            {rows}
         }
         .into_any(),
     };
@@ -91,11 +79,38 @@ pub(super) fn PasskeysCard(
             title="Passkeys"
             hint="Your device signs you in with your finger, your face or its PIN: no password, no code.".to_owned()
         >
-            <div class="card__body stack">
-                {rows}
-                {more}
-            </div>
+            <div class="card__body stack">{body}</div>
         </Card>
+    }
+    .into_any()
+}
+
+#[component]
+fn Known(passkey: Passkey, may_remove: bool) -> impl IntoView {
+    let label = format!("Remove {}", passkey.name);
+    let remove = may_remove.then(|| {
+        view! {
+            <Button
+                size=ButtonSize::Small
+                look=Look::Danger
+                label=label
+                name="id"
+                value=passkey.id.to_string()
+                formaction="/api/me/passkeys/remove"
+            >
+                "Remove"
+            </Button>
+        }
+    });
+    view! {
+        <li class="row">
+            <span class="grow">
+                <b>{passkey.name}</b>
+                ", made "
+                {passkey.created_at.to_jiff().map(|at| view! { <Time at=at /> })}
+            </span>
+            {remove}
+        </li>
     }
     .into_any()
 }
@@ -103,13 +118,13 @@ pub(super) fn PasskeysCard(
 /// Asks the device for a new passkey.
 #[server(prefix = "/api", endpoint = "me/passkeys/begin")]
 pub async fn begin_own_passkey(
-    #[server(default)] current_password: String,
+    #[server(default)] passkeys_password: String,
 ) -> Result<(), PortalError> {
     respond(async move {
         let me = require_user()?;
         let portal = portal()?;
         let here = urls::OWN_FACTORS;
-        check_own_password(&portal, &me, current_password, here).await?;
+        check_own_password(&portal, &me, PASSKEYS_PASSWORD, passkeys_password, here).await?;
         let Some(webauthn) = passkeys::find(&portal) else {
             let text = "Passkeys need an address with a name. This portal is reached by a number.";
             return Err(FormErrors::summary(text).refuse(here));
@@ -196,17 +211,22 @@ pub async fn add_own_passkey(
 
 /// Takes a passkey away.
 #[server(prefix = "/api", endpoint = "me/passkeys/remove")]
-pub async fn remove_own_passkey(#[server(default)] id: String) -> Result<(), PortalError> {
+pub async fn remove_own_passkey(
+    #[server(default)] id: String,
+    #[server(default)] passkeys_password: String,
+) -> Result<(), PortalError> {
     respond(async move {
         let me = require_user()?;
         let portal = portal()?;
+        let here = urls::OWN_FACTORS;
         let id: PasskeyId = id.parse().map_err(|_| PortalError::NotFound)?;
+        check_own_password(&portal, &me, PASSKEYS_PASSWORD, passkeys_password, here).await?;
         let (keep, author) = (Some(me.session.key), me.author(&visit().address));
         let now = portal.clock.now();
         let mut tx = portal.store.write().await?;
         stored::remove(&mut tx, &me.user, id, keep, &author, now).await?;
         tx.commit().await?;
-        Ok(Answer::to(urls::OWN_FACTORS).notice(Notice::warning("The passkey is removed.")))
+        Ok(Answer::to(here).notice(Notice::warning("The passkey is removed.")))
     })
     .await
 }

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use signpost_model::Secret;
 use signpost_store::credentials;
 
-use super::{Proof, check_own_password};
+use super::{CURRENT_PASSWORD, Proof, check_own_password};
 use crate::components::{Button, ErrorSummary, Form, LinkButton, Look, TextField, TextKind};
 use crate::error::PortalError;
 use crate::forms::{Answer, respond};
@@ -27,11 +27,11 @@ pub fn OwnPassword() -> impl IntoView {
                 <Form action="/api/me/password" class="stack">
                     <Proof proof=me.proof />
                     <TextField
-                        name="current_password"
+                        name=CURRENT_PASSWORD
                         label="Current password"
                         kind=TextKind::Password
                         autocomplete="current-password"
-                        error=form.error("current_password")
+                        error=form.error(CURRENT_PASSWORD)
                         required=true
                     />
                     <NewPasswordFields form=form />
@@ -65,7 +65,7 @@ pub async fn change_own_password(
             profile.mail.as_str(),
         ];
         check_new_password(&password, &repeat_password, &own_words).check(here)?;
-        check_own_password(&portal, &me, current_password, here).await?;
+        check_own_password(&portal, &me, CURRENT_PASSWORD, current_password, here).await?;
         let hash = portal
             .passwords
             .hash(&password, portal.random.as_ref())
