@@ -79,7 +79,7 @@ pub use select::{Choice, FilterSelect, Select};
 pub use stat_tile::{StatTile, StatTiles};
 pub use stepper::Stepper;
 pub use switch::{Switch, SwitchGroup};
-pub use tabs::{Tab, Tabs};
+pub use tabs::{Tab, TabPlace, Tabs};
 pub use text_field::{FileField, TextArea, TextField, TextKind};
 pub use time::{Precision, Time, Zone, moment, zone};
 pub use timeline::{Event, Timeline};

@@ -11,7 +11,7 @@ mod security;
 use leptos::prelude::*;
 
 use crate::access::{OWN, READ, Route};
-use crate::components::{PageHeader, Tab, Tabs};
+use crate::components::{PageHeader, Tab, TabPlace, Tabs};
 use crate::shell::Notices;
 use crate::urls;
 
@@ -64,7 +64,7 @@ fn SettingsHeader(current: &'static str) -> impl IntoView {
     .map(|(label, href)| Tab {
         label,
         href: href.to_owned(),
-        current: href == current,
+        place: TabPlace::here(href == current),
     });
     view! {
         <PageHeader title="Settings" />

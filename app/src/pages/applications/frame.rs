@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use signpost_model::{Application, ConnectionState};
 use signpost_store::connections::Connection;
 
-use crate::components::{Crumb, Icon, PageHeader, Status, StatusBadge, Tab, Tabs};
+use crate::components::{Crumb, Icon, PageHeader, Status, StatusBadge, Tab, TabPlace, Tabs};
 use crate::shell::{Notices, Page, Section};
 use crate::urls;
 
@@ -87,7 +87,10 @@ pub fn ApplicationPage(
         .map(|one| Tab {
             label: one.label(),
             href: one.href(&application),
-            current: one == part && below.is_none(),
+            place: match below {
+                Some(_) if one == part => TabPlace::Above,
+                _ => TabPlace::here(one == part),
+            },
         })
         .collect();
     let state = connection

@@ -25,7 +25,7 @@ pub(super) fn Plan() -> impl IntoView {
         .map(|label| Tab {
             label,
             href: "#plan".into(),
-            current: label == "Provisioning",
+            place: TabPlace::here(label == "Provisioning"),
         })
         .to_vec();
     let columns = vec![
