@@ -35,6 +35,39 @@ pub async fn find(
     }))
 }
 
+/// A certificate by which another provider signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignCertificate {
+    pub application_id: ApplicationId,
+    /// The application's name.
+    pub name: String,
+    /// DER as base64.
+    pub certificate: String,
+}
+
+/// The certificates of other providers, of applications that are in use; whether one ends soon
+/// stands in the certificate itself.
+pub async fn list_certificates(db: &mut AnyConnection) -> Result<Vec<ForeignCertificate>> {
+    let rows = sqlx::query(
+        "select p.application_id, a.name, p.certificate
+         from identity_providers p join applications a on a.id = p.application_id
+         where a.deleted_at is null
+         order by p.application_id limit 20",
+    )
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let row = TableRow::new("identity_providers", row);
+            Ok(ForeignCertificate {
+                application_id: row.parsed("application_id")?,
+                name: row.text("name")?,
+                certificate: row.text("certificate")?,
+            })
+        })
+        .collect()
+}
+
 /// Saves a provider that was made from the stored version.
 pub async fn save(
     tx: &mut Write,
@@ -120,6 +153,7 @@ mod tests {
     use super::*;
     use crate::both_engines;
     use crate::fixtures::{NOW, add_connected, alice};
+    use crate::settings;
 
     both_engines! {
         async fn another_provider_is_kept_replaced_and_given_up(store: Store) {
@@ -139,6 +173,10 @@ mod tests {
             save(&mut tx, id, &provider, &alice(), NOW).await.unwrap();
             let stored = find(&mut tx, id).await.unwrap().unwrap();
             assert_eq!(stored, ExternalProvider { version: 1, ..provider.clone() });
+            let listed = list_certificates(&mut tx).await.unwrap();
+            assert_eq!((listed.len(), listed[0].application_id), (1, id));
+            assert_eq!(listed[0].certificate, "MIIC");
+            assert!(settings::of_every_page(&mut tx).await.unwrap().has_alerts);
             provider.issuer = "urn:idp:other".to_owned();
             let stale = save(&mut tx, id, &provider, &alice(), NOW).await;
             assert!(matches!(stale, Err(Error::Stale(_))));
@@ -147,6 +185,7 @@ mod tests {
             remove(&mut tx, id, &alice(), NOW).await.unwrap();
             remove(&mut tx, id, &alice(), NOW).await.unwrap();
             assert_eq!(find(&mut tx, id).await.unwrap(), None);
+            assert!(!settings::of_every_page(&mut tx).await.unwrap().has_alerts);
         }
     }
 }

@@ -54,8 +54,8 @@ pub struct OfEveryPage {
     pub organisation_name: String,
     pub time_zone: String,
     pub second_factor_from: Option<Role>,
-    /// Whether [`schedule::list_alerts`] has something to say, or a federation waits to be
-    /// confirmed.
+    /// Whether [`schedule::list_alerts`] has something to say, a federation waits to be confirmed,
+    /// or another identity provider has a certificate, whose end stands in it alone.
     pub has_alerts: bool,
     /// When the first of the certificates that sign now ends.
     pub certificate_ends_at: Option<Timestamp>,
@@ -69,7 +69,8 @@ pub async fn of_every_page(connection: &mut AnyConnection) -> Result<OfEveryPage
            (select s.value from settings s where s.key = $2) as time_zone,
            (select s.value from settings s where s.key = $3) as second_factor_from,
            case when exists (select 1 {}) or exists (select 1 from federations f
-             where f.state = 'confirming') then 1 else 0 end as has_alerts,
+             where f.state = 'confirming') or exists (select 1 from identity_providers)
+             then 1 else 0 end as has_alerts,
            (select min(k.not_after) from signing_keys k where k.state = 'current')
              as certificate_ends_at",
         schedule::ALERTING.replace("$1", "$4")

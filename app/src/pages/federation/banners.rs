@@ -1,9 +1,10 @@
 //! What stands above every page until it is settled: a federation that waits to be confirmed, a
 //! certificate that ends.
 
+use signpost_federation::Certificate;
 use signpost_model::Timestamp;
 use signpost_model::time::{DAY_MS, MINUTE_MS};
-use signpost_store::{federations, signing_keys};
+use signpost_store::{federations, identity_providers, signing_keys};
 
 use crate::components::plural::count;
 use crate::components::{Crumb, Precision, Tone, moment};
@@ -23,6 +24,7 @@ pub async fn banners(portal: &Portal) -> Result<Vec<Banner>, PortalError> {
     let unsettled = federations::list_unsettled(&mut read).await?;
     let before = now.plus_days(REMIND_DAYS);
     let ending = signing_keys::list_ending(&mut read, before).await?;
+    let foreign = identity_providers::list_certificates(&mut read).await?;
     drop(read);
     let mut banners = Vec::new();
     for (id, _, federation) in unsettled {
@@ -53,11 +55,7 @@ pub async fn banners(portal: &Portal) -> Result<Vec<Banner>, PortalError> {
         });
     }
     banners.extend(ending.into_iter().map(|ending| Banner {
-        tone: if days_left(ending.not_after, now) <= URGENT_DAYS {
-            Tone::Bad
-        } else {
-            Tone::Warn
-        },
+        tone: tone(days_left(ending.not_after, now)),
         text: certificate_ends(&ending.name, ending.not_after, now),
         link: Some(Crumb::link(
             "Make the next one",
@@ -67,7 +65,27 @@ pub async fn banners(portal: &Portal) -> Result<Vec<Banner>, PortalError> {
             ),
         )),
     }));
+    banners.extend(foreign.into_iter().filter_map(|foreign| {
+        let ends = Certificate::parse(&foreign.certificate).ok()?.not_after();
+        let days = days_left(ends, now);
+        (days <= REMIND_DAYS).then(|| Banner {
+            tone: tone(days),
+            text: certificate_ends(&foreign.name, ends, now),
+            link: Some(Crumb::link(
+                "Fill in the next one",
+                urls::application_identity_provider(foreign.application_id),
+            )),
+        })
+    }));
     Ok(banners)
+}
+
+const fn tone(days: i64) -> Tone {
+    if days <= URGENT_DAYS {
+        Tone::Bad
+    } else {
+        Tone::Warn
+    }
 }
 
 /// The days until then, rounded down.
