@@ -5,7 +5,7 @@ test.use({ stage: "connected", host: "localhost" });
 
 /** 8 by 8 pixels of one blue. */
 const picture = Buffer.from(
-  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGMQiTqFFTEMLQkADo8/AVcvcDwAAAAASUVORK5CYII=",
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mNQDzmPFTEMLQkAEqhSgbTooTYAAAAASUVORK5CYII=",
   "base64",
 );
 
