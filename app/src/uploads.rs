@@ -25,8 +25,13 @@ impl Upload {
             .map_or("", |(_, value)| value.as_str())
     }
 
-    /// Reads a form of ours: its token first, then fields, then at most `most` bytes of `file`.
-    pub(crate) async fn read(data: MultipartData, most: usize) -> Result<Self, PortalError> {
+    /// Reads a form of ours: its token first, then fields, and at most `most` bytes of the file in
+    /// the field `file`.
+    pub(crate) async fn read(
+        data: MultipartData,
+        file: &str,
+        most: usize,
+    ) -> Result<Self, PortalError> {
         let mut parts = data.into_inner().ok_or(PortalError::BadRequest)?;
         let mut upload = Self::default();
         let mut trusted = false;
@@ -37,7 +42,7 @@ impl Upload {
                 CSRF_FIELD => trusted = is_token(&part.text().await.map_err(broken)?),
                 // The gate leaves the token of such a post to us: it comes before everything else.
                 _ if !trusted => return Err(PortalError::Stale),
-                "file" => {
+                name if name == file => {
                     while let Some(bytes) = part.chunk().await.map_err(broken)? {
                         upload.too_large |= upload.file.len() + bytes.len() > most;
                         // Read to its end, or the browser never sees the answer.

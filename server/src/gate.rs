@@ -43,7 +43,11 @@ const MOST_FORM_BYTES: usize = 512 * 1024;
 const FROM_MICROSOFT: [&str; 2] = ["/federation/{id}/sign-in", "/federation/{id}/sign-out"];
 
 /// The only server functions that take a file.
-const TAKES_FILES: [&str; 2] = ["/api/import/check", "/api/applications/logo"];
+const TAKES_FILES: [&str; 3] = [
+    "/api/import/check",
+    "/api/applications/logo",
+    "/api/applications/certificates/import-file",
+];
 
 /// What the gate needs to know.
 #[derive(Debug, Clone)]

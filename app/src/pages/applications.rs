@@ -23,9 +23,9 @@ pub use provisioning::{Provisioning, reload_licenses, update_settings};
 pub use runs::{ApplicationRuns, preview_changes, sync_users};
 pub use settings::{ApplicationSettings, change_access, delete_application, rename_application};
 pub use sign_on::{
-    SignOn, create_next_certificate, discard_next_certificate, import_next_certificate, logo_file,
-    remove_group_factor, remove_logo, retire_certificate, save_group_factor, save_sign_on,
-    switch_back_certificate, switch_certificate, upload_logo,
+    SignOn, create_next_certificate, discard_next_certificate, import_key_file,
+    import_next_certificate, logo_file, remove_group_factor, remove_logo, retire_certificate,
+    save_group_factor, save_sign_on, switch_back_certificate, switch_certificate, upload_logo,
 };
 
 use leptos_router::hooks::use_params_map;
@@ -70,6 +70,7 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/applications/logo/remove", WRITE),
     ("POST", "/api/applications/certificates/next", WRITE),
     ("POST", "/api/applications/certificates/import", WRITE),
+    ("POST", "/api/applications/certificates/import-file", WRITE),
     ("POST", "/api/applications/certificates/switch", WRITE),
     ("POST", "/api/applications/certificates/switch-back", WRITE),
     ("POST", "/api/applications/certificates/retire", WRITE),

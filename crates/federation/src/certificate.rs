@@ -193,8 +193,12 @@ impl SigningKey {
         let der = STANDARD
             .decode(compact.expose())
             .map_err(|_| KeyProblem::NotAKey)?;
-        let der = Zeroizing::new(der);
-        let pair = KeyPair::from_pkcs8(&der).map_err(|_| KeyProblem::NotAKey)?;
+        Self::from_pkcs8(&Zeroizing::new(der))
+    }
+
+    /// Reads the DER of PKCS #8.
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyProblem> {
+        let pair = KeyPair::from_pkcs8(der).map_err(|_| KeyProblem::NotAKey)?;
         if pair.public_modulus_len() * 8 < MIN_KEY_BITS {
             return Err(KeyProblem::Weak);
         }

@@ -5,6 +5,7 @@
 
 pub mod certificate;
 pub mod checks;
+pub mod key_file;
 mod metadata;
 mod parameters;
 mod powershell;

@@ -23,6 +23,7 @@ mod imports;
 mod lessons;
 mod mail;
 mod operators;
+mod own_key;
 mod people;
 mod readiness;
 mod second_factor;

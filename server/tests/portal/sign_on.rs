@@ -1,17 +1,18 @@
 //! The Sign-on page: a second factor by group, and the picture on the login page.
 
 use image::{ImageFormat, RgbImage};
+use signpost_federation::Certificate;
+use signpost_model::federation::ExternalProvider;
 use signpost_model::sign_on::FactorPolicy;
+use signpost_model::time::DAY_MS;
 use signpost_model::{GroupId, Role};
 use signpost_store::groups::{self, NewGroup};
 use signpost_store::testing::{AUTHOR, NOW};
-use signpost_store::{both_engines, memberships};
+use signpost_store::{both_engines, identity_providers, memberships};
 
 use crate::signing_in::actions;
 use crate::support::login::{ADA, ADA_NAME, Domain, has_token};
-use crate::support::{Answer, Browser, PASSWORD, TestApp, send};
-
-const BOUNDARY: &str = "a-boundary-of-parts";
+use crate::support::{Answer, Browser, PASSWORD, TestApp, post_file};
 
 fn png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -21,31 +22,9 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 async fn post_logo(browser: &Browser, csrf: &str, application: &str, file: &[u8]) -> Answer {
-    let mut body = Vec::new();
-    for (name, value) in [("csrf", csrf), ("application", application)] {
-        let part = format!(
-            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-        );
-        body.extend_from_slice(part.as_bytes());
-    }
-    let head = format!(
-        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../x.svg\"\r\n\
-         Content-Type: image/svg+xml\r\n\r\n"
-    );
-    body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(file);
-    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
-    let request = browser
-        .client
-        .post(format!("{}/api/applications/logo", browser.url))
-        .header("accept", "text/html")
-        .header("origin", &browser.url)
-        .header(
-            "content-type",
-            format!("multipart/form-data; boundary={BOUNDARY}"),
-        )
-        .body(body);
-    send(request).await
+    let fields = [("csrf", csrf), ("application", application)];
+    let named = ("file", "../x.svg");
+    post_file(browser, "/api/applications/logo", &fields, named, file).await
 }
 
 /// The address of the picture on this page.
@@ -181,6 +160,56 @@ async fn what_is_no_picture_or_not_ours_becomes_no_logo() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_told_on_every_page_ours_or_anothers() {
+    const THEIRS: &str =
+        include_str!("../../../crates/federation/tests/fixtures/signing-certificate.pem");
+    let domain = Domain::new().await;
+    let id = domain.id;
+    let told = async |words: &str| {
+        let owner = domain.app.sign_in(Role::Owner).await;
+        let page = owner.get("/users").await;
+        assert_eq!(page.status, 200);
+        page.body.contains(words)
+    };
+    // Ours is made on first need, for three years.
+    domain
+        .sign_in(&domain.app.browser(), &domain.wsfed("c", &[]))
+        .await;
+    assert!(!told("The signing certificate of").await);
+    let provider = ExternalProvider {
+        issuer: "urn:idp:contoso".to_owned(),
+        sign_in: "https://idp.example/in".to_owned(),
+        sign_out: "https://idp.example/out".to_owned(),
+        active_sign_in: String::new(),
+        metadata_exchange: String::new(),
+        certificate: Certificate::parse(THEIRS).unwrap().base64(),
+        next_certificate: String::new(),
+        version: 0,
+    };
+    let store = &domain.app.portal.store;
+    let mut tx = store.write().await.unwrap();
+    identity_providers::save(&mut tx, id, &provider, &AUTHOR, NOW)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert!(!told("The signing certificate of").await);
+    // Until the first of January 2029.
+    domain.app.clock.advance_millis(760 * DAY_MS);
+    assert!(told("ends in 14 days, on 1 Jan 2029").await);
+    assert!(told(&format!("/applications/{id}/identity-provider")).await);
+
+    let mut tx = store.write().await.unwrap();
+    identity_providers::remove(&mut tx, id, &AUTHOR, NOW)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert!(!told("The signing certificate of").await);
+    domain.app.clock.advance_millis(320 * DAY_MS);
+    assert!(told("ends in").await);
+    assert!(told(&format!("/applications/{id}/sign-on#certificates")).await);
 }
 
 #[tokio::test]

@@ -300,3 +300,39 @@ pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
         body: response.text().await.unwrap(),
     }
 }
+
+/// Posts a form with one file: the field and the name that the file is sent with.
+pub(crate) async fn post_file(
+    browser: &Browser,
+    path: &str,
+    fields: &[(&str, &str)],
+    (field, name): (&str, &str),
+    file: &[u8],
+) -> Answer {
+    const BOUNDARY: &str = "a-boundary-of-parts";
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        let part = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
+        body.extend_from_slice(part.as_bytes());
+    }
+    let head = format!(
+        "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    );
+    body.extend_from_slice(head.as_bytes());
+    body.extend_from_slice(file);
+    body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    let request = browser
+        .client
+        .post(format!("{}{path}", browser.url))
+        .header("accept", "text/html")
+        .header("origin", &browser.url)
+        .header(
+            "content-type",
+            format!("multipart/form-data; boundary={BOUNDARY}"),
+        )
+        .body(body);
+    send(request).await
+}

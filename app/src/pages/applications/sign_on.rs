@@ -3,6 +3,7 @@
 mod certificates;
 mod groups;
 mod logo;
+mod own_key;
 mod settings;
 
 use leptos::prelude::*;
@@ -28,11 +29,12 @@ use crate::urls;
 use crate::visit::{require, visit};
 
 pub use certificates::{
-    create_next_certificate, discard_next_certificate, import_next_certificate, retire_certificate,
-    switch_back_certificate, switch_certificate,
+    create_next_certificate, discard_next_certificate, retire_certificate, switch_back_certificate,
+    switch_certificate,
 };
 pub use groups::{remove_group_factor, save_group_factor};
 pub use logo::{logo_file, remove_logo, upload_logo};
+pub use own_key::{import_key_file, import_next_certificate};
 pub use settings::save_sign_on;
 
 /// Groups to choose from, at most.

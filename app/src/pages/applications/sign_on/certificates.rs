@@ -1,17 +1,18 @@
 //! The certificates that sign, and the way from one to the next.
 
 use leptos::prelude::*;
-use signpost_federation::{Certificate, Signer, SigningKey as Key};
+use signpost_federation::Certificate;
 use signpost_model::federation::{FederationField, FederationState};
-use signpost_model::{ApplicationId, Role, Secret, SigningKeyId, TenantAction, Timestamp};
+use signpost_model::{ApplicationId, Role, SigningKeyId, TenantAction, Timestamp};
 use signpost_store::signing_keys::{self, KnownCertificate, SigningKey, SigningKeyState};
 use signpost_store::{Error, connections, federations};
 
 use super::super::id_of_form;
+use super::own_key::OwnKey;
 use crate::components::plural::count;
 use crate::components::{
-    Badge, Button, Card, Check, CheckBox, Checklist, Choice, Column, DataTable, Expander, Form,
-    Icon, LinkButton, Look, Narrow, Precision, Select, Status, TextArea, Tone, moment,
+    Badge, Button, Card, Check, CheckBox, Checklist, Choice, Column, DataTable, Form, Icon,
+    LinkButton, Look, Narrow, Precision, Select, Status, Tone, moment,
 };
 use crate::error::PortalError;
 use crate::forms::{Answer, FormErrors, FormState, Posted, Refusal, respond};
@@ -118,8 +119,6 @@ impl Told {
 
 #[component]
 fn NoNext(id: ApplicationId, form: FormState) -> impl IntoView {
-    let fields = ["private_key", "certificate", "key_file", "key_password"];
-    let own = fields.iter().any(|name| form.error(name).is_some());
     let (chosen, years_error) = (
         form.value("years", &USUAL_YEARS.to_string()),
         form.error("years"),
@@ -149,31 +148,7 @@ fn NoNext(id: ApplicationId, form: FormState) -> impl IntoView {
             </div>
             <div class="row"><Button look=Look::Primary>"Create next certificate"</Button></div>
         </Form>
-        <Expander summary="Use a key of your own" open=own>
-            <Form action="/api/applications/certificates/import" class="stack">
-                <input type="hidden" name="application" value=id.to_string() />
-                <TextArea
-                    name="certificate"
-                    label="Certificate"
-                    value=form.value("certificate", "")
-                    hint="PEM, with an RSA key of at least 2048 bits.".to_owned()
-                    error=form.error("certificate")
-                    max_length=16_384
-                    required=true
-                    code=true
-                />
-                <TextArea
-                    name="private_key"
-                    label="Private key"
-                    hint="PKCS #8 in PEM. It is sealed at once and never shown again.".to_owned()
-                    error=form.error("private_key")
-                    max_length=16_384
-                    required=true
-                    code=true
-                />
-                <div class="row"><Button>"Import as next certificate"</Button></div>
-            </Form>
-        </Expander>
+        <OwnKey id=id form=form />
     }
     .into_any()
 }
@@ -374,14 +349,18 @@ pub async fn create_next_certificate(#[server(default)] years: String) -> Result
     .await
 }
 
-async fn has_next(portal: &Portal, id: ApplicationId) -> Result<bool, PortalError> {
+pub(super) async fn has_next(portal: &Portal, id: ApplicationId) -> Result<bool, PortalError> {
     let known = signing_keys::list(&mut *portal.store.read().await?, id).await?;
     Ok(known
         .iter()
         .any(|known| known.state == SigningKeyState::Next))
 }
 
-async fn keep_next(portal: &Portal, id: ApplicationId, made: &SigningKey) -> Result<(), Refusal> {
+pub(super) async fn keep_next(
+    portal: &Portal,
+    id: ApplicationId,
+    made: &SigningKey,
+) -> Result<(), Refusal> {
     let (sealer, random) = (portal.store.sealer(), portal.random.as_ref());
     let (state, now) = (SigningKeyState::Next, portal.clock.now());
     let mut tx = portal.store.write().await?;
@@ -391,49 +370,6 @@ async fn keep_next(portal: &Portal, id: ApplicationId, made: &SigningKey) -> Res
     }
     tx.commit().await?;
     Ok(())
-}
-
-/// Takes a key and its certificate from outside as the next one.
-#[server(prefix = "/api", endpoint = "applications/certificates/import")]
-pub async fn import_next_certificate(
-    #[server(default)] private_key: String,
-    #[server(default)] certificate: String,
-) -> Result<(), PortalError> {
-    respond(async move {
-        require(Role::Administrator)?;
-        let (portal, posted) = (portal()?, Posted::current());
-        let (id, _) = posted_domain(&portal, &posted).await?;
-        let back = urls::application_sign_on(id);
-        let refused = |field, text: String| FormErrors::field(field, text).refuse(back.clone());
-        if has_next(&portal, id).await? {
-            let text = "There is a next certificate already. Discard it first.";
-            return Err(FormErrors::summary(text).refuse(back));
-        }
-        let parsed = Certificate::parse(&certificate)
-            .map_err(|problem| refused("certificate", problem.to_string()))?;
-        let now = portal.clock.now();
-        if !parsed.is_valid_at(now) {
-            let text = "This certificate is not valid now.".to_owned();
-            return Err(refused("certificate", text));
-        }
-        let key = Key::parse(&Secret::new(private_key))
-            .map_err(|problem| refused("private_key", problem.to_string()))?;
-        let made = SigningKey {
-            private_key: key
-                .to_secret()
-                .map_err(|problem| refused("private_key", problem.to_string()))?,
-            certificate: parsed.base64(),
-            not_before: parsed.not_before(),
-            not_after: parsed.not_after(),
-        };
-        if Signer::new(key, parsed).is_none() {
-            let text = "This key does not belong to the certificate.".to_owned();
-            return Err(refused("private_key", text));
-        }
-        keep_next(&portal, id, &made).await?;
-        Ok(Answer::to(back).notice(Notice::success("The certificate is the next one.")))
-    })
-    .await
 }
 
 /// Lets the next certificate sign.

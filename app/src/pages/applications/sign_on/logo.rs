@@ -85,7 +85,7 @@ pub async fn upload_logo(data: MultipartData) -> Result<(), PortalError> {
     respond(async move {
         require(Role::Administrator)?;
         let portal = portal()?;
-        let upload = Upload::read(data, MOST_BYTES).await?;
+        let upload = Upload::read(data, "file", MOST_BYTES).await?;
         let id: ApplicationId = upload
             .field("application")
             .parse()
