@@ -1,10 +1,9 @@
 // A domain is handed over to Signpost, tried by one person, confirmed, and taken back.
 import type { Operator } from "../operator";
-import { audit, expect, test } from "../fixtures";
+import { ada, audit, expect, test } from "../fixtures";
+import { choosePassword, invite } from "../people";
 
 const domain = "contoso.example";
-const person = "alice.martins@contoso.example";
-const secret = "a long walk by the river";
 
 test.use({ stage: "synced" });
 
@@ -39,35 +38,9 @@ async function waiveTheRest(operator: Operator): Promise<void> {
   await expect(page.getByText(`Every account of ${domain} is ready or waived.`)).toBeVisible();
 }
 
-/** The person sets a password by an invitation link. */
-async function invite(operator: Operator, them: Operator): Promise<void> {
-  await operator.openUser("Alice Martins");
-  await operator.press("Invite");
-  const link = await operator.page.locator("#one-time-link").innerText();
-  await them.page.goto(link.trim());
-  await them.field("New password").fill(secret);
-  await them.field("Repeat the new password").fill(secret);
-  await them.press("Save password");
-  await expect(them.page).not.toHaveURL(/\/welcome\//);
-}
-
-/** The person begins at Microsoft, signs in at Signpost, and arrives. */
-async function signIn(operator: Operator, them: Operator, javaScript: boolean): Promise<void> {
-  const { page } = them;
-  await page.goto(`${operator.portal.practice.page}sign-in`);
-  await page.getByRole("textbox").first().fill(person);
-  await page.getByRole("form", { name: "Sign in" }).getByRole("button").click();
-  await expect(page).toHaveURL(/\/login\?request=/);
-  await page.locator("input[type=password]").fill(secret);
-  await them.press("Sign in");
-  // A script posts the token; without one the person does.
-  if (!javaScript) await them.press("Continue");
-  await expect(page.getByRole("heading", { name: `Signed in as ${person}` })).toBeVisible();
-}
-
 /** Plans the federation with this time to confirm, and applies it. */
 async function federate(operator: Operator, minutes: string): Promise<void> {
-  await operator.field("Test person").fill(person);
+  await operator.field("Test person").fill(ada.userName);
   await operator.field("Minutes to confirm").fill(minutes);
   await operator.press("Plan federation");
   await operator.runReaches("Needs your answer");
@@ -79,9 +52,8 @@ async function federate(operator: Operator, minutes: string): Promise<void> {
   await openFederation(operator);
 }
 
-test("federate, sign in as one person, confirm, and revert", { tag: "@open" }, async ({ operator, page, another, javaScriptEnabled }) => {
+test("federate, sign in as one person, confirm, and revert", async ({ operator, page, person }) => {
   test.setTimeout(300_000);
-  const them = await another("signed out");
   await permit(operator);
   await openFederation(operator);
   await operator.press("Check now");
@@ -91,16 +63,18 @@ test("federate, sign in as one person, confirm, and revert", { tag: "@open" }, a
   await expect(operator.button("Plan federation")).toBeDisabled();
   await audit(page);
   await waiveTheRest(operator);
-  await invite(operator, them);
+  await choosePassword(person, await invite(operator));
   await openFederation(operator);
   await federate(operator, "30");
 
   await expect(page.getByText(/^(30|29) minutes left\.$/)).toBeVisible();
   await audit(page);
   await operator.press("Confirm federation");
-  await expect(page.getByText(`Sign in as ${person} first, or tick this.`).first()).toBeVisible();
+  await expect(page.getByText(`Sign in as ${ada.userName} first, or tick this.`).first()).toBeVisible();
 
-  await signIn(operator, them, javaScriptEnabled);
+  await person.startAtMicrosoft();
+  await person.givePassword();
+  await person.arrives();
   await page.getByRole("link", { name: "Refresh" }).click();
   await expect(page.getByRole("list", { name: "Test sign-in" })).toContainText("got a token from Signpost");
   await operator.press("Confirm federation");
@@ -118,7 +92,7 @@ test("federate, sign in as one person, confirm, and revert", { tag: "@open" }, a
   expect(wide, "nothing scrolls sideways at 320 px").toBe(false);
 });
 
-test("nobody confirms: the domain is taken back by itself", { tag: "@open" }, async ({ operator, page }) => {
+test("nobody confirms: the domain is taken back by itself", async ({ operator, page }) => {
   test.setTimeout(300_000);
   await permit(operator);
   await openFederation(operator);
@@ -136,12 +110,12 @@ test("nobody confirms: the domain is taken back by itself", { tag: "@open" }, as
   await expect(page.getByText("Nobody had confirmed that people can sign in.")).toBeVisible();
 });
 
-test("the doctor puts an ImmutableId right by a plan", { tag: "@open" }, async ({ operator, page, practice }) => {
+test("the doctor puts an ImmutableId right by a plan", async ({ operator, page, practice }) => {
   await operator.openApplication();
   await operator.tab("Settings");
   // Else the next sync puts it right by itself.
   await operator.press("Pause");
-  const before = await practice.account(person);
+  const before = await practice.account(ada.userName);
   await practice.setAccount({ id: before?.id, onPremisesImmutableId: null });
   await operator.openProvisioning();
   await operator.press("Preview changes");
@@ -151,15 +125,15 @@ test("the doctor puts an ImmutableId right by a plan", { tag: "@open" }, async (
   await operator.press("Check now");
   await page.getByRole("link", { name: "Open doctor" }).click();
   await page.getByRole("navigation", { name: "States of accounts" }).getByRole("link", { name: /^Missing/ }).click();
-  await expect(page.getByRole("row", { name: new RegExp(person) })).toContainText("Repair it here.");
+  await expect(page.getByRole("row", { name: new RegExp(ada.userName) })).toContainText("Repair it here.");
   await operator.press("Repair all 1");
   await operator.runReaches("Needs your answer");
   await operator.press("Apply");
   await operator.runReaches("Succeeded");
-  expect((await practice.account(person))?.onPremisesImmutableId).toBe(before?.onPremisesImmutableId);
+  expect((await practice.account(ada.userName))?.onPremisesImmutableId).toBe(before?.onPremisesImmutableId);
 });
 
-test("from one signing certificate to the next", { tag: "@open" }, async ({ operator, page }) => {
+test("from one signing certificate to the next", async ({ operator, page }) => {
   test.setTimeout(300_000);
   await permit(operator);
   await openFederation(operator);
@@ -201,7 +175,7 @@ test("from one signing certificate to the next", { tag: "@open" }, async ({ oper
   await expect(operator.status("The old certificate is retired")).toBeVisible();
 });
 
-test("another identity provider by its metadata", { tag: "@open" }, async ({ operator, page, portal }) => {
+test("another identity provider by its metadata", async ({ operator, page, portal }) => {
   await operator.openApplication();
   await operator.tab("Sign-on");
   const metadata = await page.getByRole("textbox", { name: "Metadata address" }).inputValue();

@@ -17,7 +17,7 @@ async function sync(operator: Operator) {
   await operator.runReaches("Succeeded");
 }
 
-test("a group is pushed, followed, and given up", { tag: "@open" }, async ({ operator, page, practice }) => {
+test("a group is pushed, followed, and given up", async ({ operator, page, practice }) => {
   test.setTimeout(240_000);
   await operator.menu("Groups");
   await page.getByRole("link", { name: "Add group" }).first().click();
@@ -46,7 +46,7 @@ test("a group is pushed, followed, and given up", { tag: "@open" }, async ({ ope
   expect(await practice.groups("Night shift")).toHaveLength(0);
 });
 
-test("a group of the same name is linked only when somebody says so", { tag: "@open" }, async ({ operator, page, practice }) => {
+test("a group of the same name is linked only when somebody says so", async ({ operator, page, practice }) => {
   test.setTimeout(240_000);
   await operator.menu("Groups");
   await page.getByRole("link", { name: "Add group" }).first().click();

@@ -10,7 +10,7 @@ function link(text: string): string {
   return /https?:\/\/\S+\/welcome\/\w+/.exec(text)?.[0] ?? "";
 }
 
-test("who forgot their password has a link mailed, and whoever asks gets the same answer", { tag: "@open" }, async ({ operator, person }) => {
+test("who forgot their password has a link mailed, and whoever asks gets the same answer", async ({ operator, person }) => {
   const mailbox = await Mailbox.open();
   await federate(operator, "wsFed", "Off");
   await setUpMail(operator, mailbox);
@@ -41,7 +41,7 @@ test("who forgot their password has a link mailed, and whoever asks gets the sam
   await mailbox.close();
 });
 
-test("an operator mails the invitation and sees that it went", { tag: "@open" }, async ({ operator, person }) => {
+test("an operator mails the invitation and sees that it went", async ({ operator, person }) => {
   const mailbox = await Mailbox.open();
   await operator.signIn();
   await setUpMail(operator, mailbox);
@@ -66,7 +66,7 @@ test("an operator mails the invitation and sees that it went", { tag: "@open" },
   await mailbox.close();
 });
 
-test("a wrong mail setting stands at its field", { tag: "@open" }, async ({ operator, page }) => {
+test("a wrong mail setting stands at its field", async ({ operator, page }) => {
   await operator.signIn();
   await page.goto("/settings/mail");
   await operator.field("Server").fill("smtp contoso");

@@ -5,7 +5,7 @@ import { totp } from "../totp";
 
 test.use({ stage: "people", host: "localhost" });
 
-test("a user sees their sessions, ends the others and changes their password", { tag: "@open" }, async ({ operator, person, another }) => {
+test("a user sees their sessions, ends the others and changes their password", async ({ operator, person, another }) => {
   await operator.signIn();
   await choosePassword(person, await invite(operator));
   await person.givePassword();
@@ -44,7 +44,7 @@ test("a user sees their sessions, ends the others and changes their password", {
   await audit(person.page);
 });
 
-test("a user sets up an app, makes new recovery codes and turns the app off", { tag: "@open" }, async ({ operator, person }) => {
+test("a user sets up an app, makes new recovery codes and turns the app off", async ({ operator, person }) => {
   await operator.signIn();
   await choosePassword(person, await invite(operator));
   await person.givePassword();

@@ -9,7 +9,7 @@ const picture = Buffer.from(
   "base64",
 );
 
-test("a logo and a colour stand on the login page", { tag: "@open" }, async ({ operator, page, another }) => {
+test("a logo and a colour stand on the login page", async ({ operator, page, another }) => {
   await operator.signIn();
   await operator.openApplication();
   await operator.tab("Sign-on");
@@ -39,7 +39,7 @@ test("a logo and a colour stand on the login page", { tag: "@open" }, async ({ o
   await expect(operator.status("The logo is removed")).toBeVisible();
 });
 
-test("a group owes a second factor of its own", { tag: "@open" }, async ({ operator, page }) => {
+test("a group owes a second factor of its own", async ({ operator, page }) => {
   await operator.signIn();
   await operator.openApplication();
   await operator.tab("Sign-on");
