@@ -197,7 +197,6 @@ fn Accounts(
         Column::new("Account"),
         Column::new("State"),
         Column::new("ImmutableId"),
-        Column::new("What to do"),
     ];
     let rows = accounts
         .into_iter()
@@ -276,6 +275,7 @@ fn Row(account: JudgedAccount, may: bool) -> impl IntoView {
         Some(_) => "Cannot sign in once the domain is federated.",
         None => account.state.todo(),
     };
+    let todo = (!todo.is_empty()).then(|| view! { <p class="hint">{todo}</p> });
     let display = match account.display_name.as_str() {
         "" => name.clone(),
         other => other.to_owned(),
@@ -301,9 +301,9 @@ fn Row(account: JudgedAccount, may: bool) -> impl IntoView {
                 <Badge tone=tone(account.state)>{account.state.label()}</Badge>
                 {blocked}
                 {waived}
+                {todo}
             </td>
             <td data-label="ImmutableId">{has}</td>
-            <td data-label="What to do">{todo}</td>
         </tr>
     }
     .into_any()

@@ -30,8 +30,11 @@ pub(super) fn OwnKey(id: ApplicationId, form: FormState) -> impl IntoView {
     let own = fields.iter().any(|name| form.error(name).is_some());
     view! {
         <Expander summary="Use a key of your own" open=own>
-            <AsFile id=id form=form.clone() />
-            <AsText id=id form=form />
+            <div class="stack">
+                <AsFile id=id form=form.clone() />
+                <p class="text-2">"Or paste both as text:"</p>
+                <AsText id=id form=form />
+            </div>
         </Expander>
     }
     .into_any()
