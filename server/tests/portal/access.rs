@@ -162,7 +162,9 @@ async fn every_server_function_asks_for_the_role_itself() {
                 ..Inner::default()
             });
             let kind = match *path {
-                "/api/import/check" | "/api/applications/logo" => "multipart/form-data; boundary=b",
+                "/api/import/check"
+                | "/api/applications/logo"
+                | "/api/applications/certificates/import-file" => "multipart/form-data; boundary=b",
                 _ => "application/x-www-form-urlencoded",
             };
             let request = Request::post(*path)
