@@ -14,6 +14,7 @@ use sqlx::{AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 
 use crate::health::LastWritten;
 use crate::imports::Progress;
+use crate::readers::{Lent, Readers};
 use crate::{Error, Result, Sealer, audit, settings};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
@@ -83,7 +84,10 @@ pub struct Store {
 struct Inner {
     engine: Engine,
     file: Option<PathBuf>,
-    readers: AnyPool,
+    /// For snapshots, and on PostgreSQL for every reader.
+    pool: AnyPool,
+    /// SQLite's readers.
+    readers: Option<Readers>,
     /// On SQLite a pool of one: it is the fair write lock of this process.
     writer: AnyPool,
     sealer: Sealer,
@@ -96,7 +100,7 @@ impl Store {
     pub async fn open(settings: &DatabaseSettings, sealer: Sealer) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let engine = settings.engine()?;
-        let (readers, writer) = match engine {
+        let (pool, writer) = match engine {
             Engine::Postgres => {
                 // One for a transaction and one for what it reports of itself.
                 let pool = pool(&settings.url, settings.connections.max(2), engine).await?;
@@ -104,10 +108,14 @@ impl Store {
             }
             Engine::Sqlite => open_sqlite(settings).await?,
         };
+        // In memory one connection is the database.
+        let readers = (engine == Engine::Sqlite && settings.file().is_some())
+            .then(|| Readers::new(pool.clone(), settings.connections.max(1), PATIENCE));
         Ok(Self {
             inner: Arc::new(Inner {
                 engine,
                 file: settings.file(),
+                pool,
                 readers,
                 writer,
                 sealer,
@@ -155,7 +163,10 @@ impl Store {
 
     /// A connection for reading: each statement sees the newest committed state.
     pub async fn read(&self) -> Result<Read> {
-        Ok(Read(self.inner.readers.acquire().await?))
+        Ok(Read(match &self.inner.readers {
+            Some(readers) => Reader::Lent(readers.lend().await?),
+            None => Reader::Pooled(self.inner.pool.acquire().await?),
+        }))
     }
 
     /// A reading transaction: all its statements see one state.
@@ -164,7 +175,7 @@ impl Store {
             Engine::Sqlite => "begin",
             Engine::Postgres => "begin isolation level repeatable read read only",
         };
-        Ok(self.inner.readers.begin_with(begin).await?)
+        Ok(self.inner.pool.begin_with(begin).await?)
     }
 
     /// A writing transaction; dropped without [`Write::commit`] it leaves nothing behind.
@@ -204,25 +215,40 @@ impl Store {
 
     /// Closes every connection, and leaves SQLite's file whole without its journal.
     pub async fn close(&self) {
-        self.inner.readers.close().await;
+        if let Some(readers) = &self.inner.readers {
+            readers.close().await;
+        }
+        self.inner.pool.close().await;
         self.inner.writer.close().await;
     }
 }
 
 /// A connection for reading.
 #[derive(Debug)]
-pub struct Read(PoolConnection<Any>);
+pub struct Read(Reader);
+
+#[derive(Debug)]
+enum Reader {
+    Pooled(PoolConnection<Any>),
+    Lent(Lent),
+}
 
 impl Deref for Read {
     type Target = AnyConnection;
     fn deref(&self) -> &AnyConnection {
-        &self.0
+        match &self.0 {
+            Reader::Pooled(connection) => connection,
+            Reader::Lent(lent) => &lent.connection,
+        }
     }
 }
 
 impl DerefMut for Read {
     fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.0
+        match &mut self.0 {
+            Reader::Pooled(connection) => connection,
+            Reader::Lent(lent) => &mut lent.connection,
+        }
     }
 }
 

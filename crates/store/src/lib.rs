@@ -72,6 +72,7 @@ mod counts;
 #[cfg(test)]
 mod fixtures;
 mod packed;
+mod readers;
 mod rows;
 mod statement;
 mod statistics;
