@@ -125,7 +125,8 @@ async fn admit(
         return Ok(());
     }
 
-    if let Some(operator) = operator(gate, session).await? {
+    let (operator, page) = operator(gate, session).await?;
+    if let Some(operator) = operator {
         inner.csrf = app::session::csrf_token(session).await.unwrap_or_default();
         inner.operator = Some(operator);
     }
@@ -142,10 +143,10 @@ async fn admit(
         own_post(gate, session, inner, request, body).await?;
     }
     let is_page = request.method == Method::GET;
-    let settings = if is_page || matches!(access, Access::Role(_)) {
-        of_every_page(&gate.portal).await?
-    } else {
-        OfEveryPage::default()
+    let settings = match page {
+        Some(page) => page,
+        None if is_page || matches!(access, Access::Role(_)) => of_every_page(&gate.portal).await?,
+        None => OfEveryPage::default(),
     };
     match access {
         Access::Public => {}
@@ -215,11 +216,18 @@ fn is_probe(route: &str) -> bool {
     matches!(route, "/healthz" | "/readyz" | "/metrics" | "/favicon.ico")
 }
 
-async fn operator(gate: &Gate, session: &Session) -> Result<Option<Operator>, PortalError> {
-    let Some((id, known)) = sessions::signed_in(session).await else {
-        return Ok(None);
+/// Who is signed in, and the settings of every page where they were found with the session.
+async fn operator(
+    gate: &Gate,
+    session: &Session,
+) -> Result<(Option<Operator>, Option<OfEveryPage>), PortalError> {
+    let (id, beside) = sessions::look(session).await;
+    let (known, page) = beside.map_or((None, None), |beside| (beside.operator, Some(beside.page)));
+    let operator = match id {
+        Some(id) => app::session::signed_in(&gate.portal, session, id, known).await?,
+        None => None,
     };
-    app::session::signed_in(&gate.portal, session, id, known).await
+    Ok((operator, page))
 }
 
 /// A post must come from our own page: by the browser's own word, by its origin, and, once

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use signpost_app as app;
 use signpost_model::{Operator, OperatorId, SessionKey, Timestamp};
 use signpost_store::sessions::{self, SessionRecord};
+use signpost_store::settings::OfEveryPage;
 use signpost_store::{Constraint, TokenHash};
 use tower_sessions::cookie::time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
@@ -29,19 +30,26 @@ impl DatabaseSessions {
 }
 
 tokio::task_local! {
-    /// Takes the operator who is found with the session.
-    static FOUND: Cell<Option<Operator>>;
+    /// Takes what is found beside the session.
+    static FOUND: Cell<Option<Beside>>;
 }
 
-/// Who the session says is signed in, and the operator as they are now if this was the first look
-/// into the session: both stand in one row, so that one question to the database is enough.
-pub(crate) async fn signed_in(session: &Session) -> Option<(OperatorId, Option<Operator>)> {
+/// What the row of a session holds beside it, so that one question to the database is enough.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// Who the session belongs to, as they are now.
+    pub(crate) operator: Option<Operator>,
+    pub(crate) page: OfEveryPage,
+}
+
+/// Who the session says is signed in, and what was found beside it if this was the first look into
+/// it.
+pub(crate) async fn look(session: &Session) -> (Option<OperatorId>, Option<Beside>) {
     let look = async {
         let id = session.get(OPERATOR_KEY).await;
-        (id, FOUND.with(Cell::take))
+        (id.ok().flatten(), FOUND.with(Cell::take))
     };
-    let (id, operator) = FOUND.scope(Cell::new(None), look).await;
-    Some((id.ok().flatten()?, operator))
+    FOUND.scope(Cell::new(None), look).await
 }
 
 #[async_trait]
@@ -98,7 +106,12 @@ impl SessionStore for DatabaseSessions {
             .map_err(backend)?;
         let Some(live) = found else { return Ok(None) };
         // Nobody may be waiting for it.
-        let _ = FOUND.try_with(|found| found.set(live.operator));
+        let _ = FOUND.try_with(|found| {
+            found.set(Some(Beside {
+                operator: live.operator,
+                page: live.page,
+            }));
+        });
         let data = serde_json::from_str(&live.session.record)
             .map_err(|error| Error::Decode(error.to_string()))?;
         Ok(Some(Record {

@@ -1,11 +1,14 @@
 //! Sessions of the portal, known by the hash of their id.
 
+use std::sync::LazyLock;
+
 use signpost_model::audit::Subject;
 use signpost_model::{Author, Operator, OperatorId, SessionKey, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use crate::rows::TableRow;
+use crate::settings::{self, OfEveryPage};
 use crate::{Error, Result, TokenHash, Write, audit, operators};
 
 /// The most sessions one operator sees in their list.
@@ -34,11 +37,13 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
 }
 
-/// A session that is good now, with its operator.
+/// A session that is good now, with its operator, and what the page asks for that they look at:
+/// one question to the database instead of three.
 #[derive(Debug, Clone)]
 pub struct LiveSession {
     pub session: SessionRecord,
     pub operator: Option<Operator>,
+    pub page: OfEveryPage,
 }
 
 /// Creates a session; [`crate::Constraint::SessionId`] when the id is taken.
@@ -127,26 +132,35 @@ pub async fn load(
     id: &TokenHash,
     now: Timestamp,
 ) -> Result<Option<LiveSession>> {
-    let row = sqlx::query(
-        "select o.id, o.email, o.name, o.role, o.totp_confirmed_at, o.disabled_at,
-           o.created_at, o.signed_in_at, o.version, s.key, s.operator_id, s.address,
-           s.user_agent, s.record, s.created_at as started_at, s.seen_at, s.idle_expires_at,
-           s.expires_at
-         from sessions s left join operators o on o.id = s.operator_id
-         where s.id_hash = $1 and s.idle_expires_at > $2 and s.expires_at > $2
-           and o.disabled_at is null",
-    )
-    .bind(id.as_str())
-    .bind(now.as_millis())
-    .fetch_optional(connection)
-    .await?;
+    static SQL: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "select o.id, o.email, o.name, o.role, o.totp_confirmed_at, o.disabled_at,
+               o.created_at, o.signed_in_at, o.version, s.key, s.operator_id, s.address,
+               s.user_agent, s.record, s.created_at as started_at, s.seen_at, s.idle_expires_at,
+               s.expires_at, {}
+             from sessions s left join operators o on o.id = s.operator_id
+             where s.id_hash = $1 and s.idle_expires_at > $2 and s.expires_at > $2
+               and o.disabled_at is null",
+            *settings::OF_EVERY_PAGE
+        )
+    });
+    let row = sqlx::query(SQL.as_str())
+        .bind(id.as_str())
+        .bind(now.as_millis())
+        .fetch_optional(connection)
+        .await?;
     row.map(|row| {
         let session = read_session(&row)?;
         let operator = match session.operator_id {
             Some(_) => Some(operators::read_operator(&row)?),
             None => None,
         };
-        Ok(LiveSession { session, operator })
+        let page = settings::read_of_every_page(&row)?;
+        Ok(LiveSession {
+            session,
+            operator,
+            page,
+        })
     })
     .transpose()
 }

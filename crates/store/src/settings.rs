@@ -1,9 +1,12 @@
 //! Settings of the installation that operators change, by key.
 
+use std::sync::LazyLock;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use signpost_model::{Role, Timestamp};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
 
 use crate::rows::{TableRow, to_json};
 use crate::{Error, Result, Store, Write, schedule};
@@ -61,28 +64,33 @@ pub struct OfEveryPage {
     pub certificate_ends_at: Option<Timestamp>,
 }
 
+/// The columns of [`OfEveryPage`], for any statement. Without arguments: they are the same always.
+pub(crate) static OF_EVERY_PAGE: LazyLock<String> = LazyLock::new(|| {
+    let value = |key: &str| format!("(select v.value from settings v where v.key = '{key}')");
+    format!(
+        "{} as organisation_name, {} as time_zone, {} as second_factor_from,
+         case when exists (select 1 {}) or exists (select 1 from federations f
+           where f.state = 'confirming') or exists (select 1 from identity_providers)
+           then 1 else 0 end as has_alerts,
+         (select min(k.not_after) from signing_keys k where k.state = 'current')
+           as certificate_ends_at",
+        value(ORGANISATION_NAME.key),
+        value(TIME_ZONE.key),
+        value(SECOND_FACTOR_FROM.key),
+        schedule::ALERTING.replace("$1", &schedule::FAILURES_TO_TELL.to_string()),
+    )
+});
+
 /// The settings that every page asks for.
 pub async fn of_every_page(connection: &mut AnyConnection) -> Result<OfEveryPage> {
-    let sql = format!(
-        "select
-           (select s.value from settings s where s.key = $1) as organisation_name,
-           (select s.value from settings s where s.key = $2) as time_zone,
-           (select s.value from settings s where s.key = $3) as second_factor_from,
-           case when exists (select 1 {}) or exists (select 1 from federations f
-             where f.state = 'confirming') or exists (select 1 from identity_providers)
-             then 1 else 0 end as has_alerts,
-           (select min(k.not_after) from signing_keys k where k.state = 'current')
-             as certificate_ends_at",
-        schedule::ALERTING.replace("$1", "$4")
-    );
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(ORGANISATION_NAME.key)
-        .bind(TIME_ZONE.key)
-        .bind(SECOND_FACTOR_FROM.key)
-        .bind(schedule::FAILURES_TO_TELL)
-        .fetch_one(connection)
-        .await?;
-    let columns = TableRow::new("settings", &row);
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("select {}", *OF_EVERY_PAGE));
+    let row = sqlx::query(SQL.as_str()).fetch_one(connection).await?;
+    read_of_every_page(&row)
+}
+
+/// Out of a row with the columns of [`OF_EVERY_PAGE`].
+pub(crate) fn read_of_every_page(row: &AnyRow) -> Result<OfEveryPage> {
+    let columns = TableRow::new("settings", row);
     let second_factor_from: Option<Option<Role>> = columns.optional_json("second_factor_from")?;
     Ok(OfEveryPage {
         organisation_name: columns
