@@ -1,19 +1,19 @@
-//! Argon2id in bounded memory: two at a time, with blocks that are used again.
-//!
-//! Default allocation per hash took a small process to 4.9 GiB under a flood of sign-ins; two
-//! permits and reused blocks hold it near 43 MiB at the same rate.
+//! Passwords: which are taken, and their hashes.
+
+mod hashing;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 use signpost_model::{Random, Secret};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 
 use crate::error::PortalError;
+use crate::forms::internal;
+use hashing::{Hashing, Job};
 
 /// OWASP's and ASVS' figures: 19 MiB, two passes, one lane.
 const MEMORY_KIB: u32 = 19_456;
@@ -21,10 +21,7 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const OUTPUT_BYTES: usize = 32;
 
-/// Hashes at the same time: each takes one core and 19 MiB.
-const PERMITS: usize = 2;
-
-/// Checks that may wait for a permit; beyond it the answer is "busy", not a longer queue.
+/// Checks that may wait for a thread; beyond it the answer is "busy", not a longer queue.
 const MOST_WAITING: usize = 512;
 
 /// The shortest password of an operator.
@@ -134,28 +131,17 @@ const fn meant_by(letter: char) -> char {
 }
 
 /// Hashes and checks passwords.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Passwords {
-    permits: Arc<Semaphore>,
+    /// Started by the first hash.
+    hashing: Arc<OnceLock<Hashing>>,
     waiting: Arc<AtomicUsize>,
-    memory: Arc<Mutex<Vec<Vec<Block>>>>,
     hashed: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Passwords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Passwords")
-    }
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(PERMITS)),
-            waiting: Arc::default(),
-            memory: Arc::default(),
-            hashed: Arc::default(),
-        }
     }
 }
 
@@ -202,37 +188,27 @@ impl Passwords {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(PortalError::Busy);
         }
-        let waiting = Waiting(Arc::clone(&self.waiting));
+        let _waiting = Waiting(Arc::clone(&self.waiting));
         self.hashed.fetch_add(1, Ordering::Relaxed);
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| PortalError::Busy)?;
-        let (password, memory) = (password.clone(), Arc::clone(&self.memory));
-        tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let _waiting = waiting;
-            let mut blocks = memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop()
-                .unwrap_or_default();
-            blocks.resize(argon2.params().block_count(), Block::default());
-            let mut output = vec![0; OUTPUT_BYTES];
-            let result = argon2.hash_password_into_with_memory(
-                password.expose().as_bytes(),
-                &salt,
-                &mut output,
-                &mut blocks,
-            );
-            memory
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(blocks);
-            result.map(|()| output).map_err(|_| PortalError::BadRequest)
-        })
-        .await
-        .map_err(|_| PortalError::Busy)?
+        let job = Job {
+            argon2,
+            password: password.clone(),
+            salt,
+            length: OUTPUT_BYTES,
+        };
+        let derived = self.hashing()?.derive(job).await;
+        derived
+            .ok_or(PortalError::Busy)?
+            .map_err(|_| PortalError::BadRequest)
+    }
+
+    fn hashing(&self) -> Result<&Hashing, PortalError> {
+        if let Some(running) = self.hashing.get() {
+            return Ok(running);
+        }
+        let started = Hashing::start().map_err(|error| internal(&error))?;
+        // Of two that start at once one ends again, with its threads.
+        Ok(self.hashing.get_or_init(|| started))
     }
 }
 
@@ -364,14 +340,5 @@ mod tests {
             passwords.verify(&Secret::new("wrong"), None).await,
             Ok(false)
         );
-    }
-
-    #[tokio::test]
-    async fn memory_of_a_hash_is_used_again() {
-        let passwords = Passwords::default();
-        for _ in 0..4 {
-            passwords.verify(&Secret::new("x"), None).await.unwrap();
-        }
-        assert_eq!(passwords.memory.lock().unwrap().len(), 1);
     }
 }
