@@ -105,9 +105,14 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The session layer opens a span for each look into a session, which costs more than the look and
+/// tells nothing. What is asked for by name is logged all the same.
+const QUIET: &str = "tower_sessions=warn,tower_sessions_core=warn";
+
 /// Starts logging: text for people at a terminal, JSON for machines.
 fn start_log(args: &LogArgs) {
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", args.log))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     let format = args.log_format.unwrap_or_else(|| {
         if std::io::stderr().is_terminal() {
             LogFormat::Text
