@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
 use leptos_meta::provide_meta_context;
 use leptos_router::any_nested_route::IntoAnyNestedRoute;
-use leptos_router::components::{Route, Router, Routes};
+use leptos_router::components::{FlatRoutes, Route, Router};
 use leptos_router::{MatchNestedRoutes, SsrMode, path};
 
 use crate::components::{CsrfToken, Tone, Zone};
@@ -41,7 +41,7 @@ pub fn error_document(status: StatusCode) -> impl IntoView {
 pub fn App() -> impl IntoView {
     view! {
         <Router>
-            <Routes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
+            <FlatRoutes fallback=|| view! { <ProblemPage problem=Problem::NotFound /> }>
                 <Route path=path!("/") view=pages::overview::Overview ssr=SsrMode::Async />
                 <Route path=path!("/setup") view=pages::setup::Setup ssr=SsrMode::Async />
                 <Route path=path!("/sign-in") view=pages::sign_in::SignIn ssr=SsrMode::Async />
@@ -55,7 +55,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/runs/:id") view=pages::runs::RunPage ssr=SsrMode::Async />
                 <DirectoryRoutes />
                 <Route path=path!("/styleguide") view=pages::styleguide::Styleguide ssr=SsrMode::Async />
-            </Routes>
+            </FlatRoutes>
         </Router>
     }
 }
