@@ -10,6 +10,16 @@ pub fn Person(
     #[prop(optional, into)] href: Option<String>,
 ) -> impl IntoView {
     let letters = initials(&name);
+    person(letters, name, detail, href)
+}
+
+/// The same of words that are made already.
+pub fn person(
+    letters: String,
+    name: String,
+    detail: String,
+    href: Option<String>,
+) -> impl IntoView {
     let name = match href {
         Some(href) => view! { <a class="person__name" href=href>{name}</a> }.into_any(),
         None => view! { <span class="person__name">{name}</span> }.into_any(),

@@ -1,12 +1,15 @@
 //! The table of users with its acts on ticked rows.
 
+use std::sync::LazyLock;
+
 use leptos::prelude::*;
-use signpost_model::Role;
+use signpost_model::{Role, Timestamp};
 use signpost_store::users::{Direction, UserListItem, UserSort, UserState};
 
+use crate::components::person::{initials, person};
 use crate::components::{
     Badge, BulkBar, Button, ButtonSize, Column, DataTable, EmptyState, Form, Icon, LinkButton,
-    Look, Order, Person, RowCheck, Status, StatusBadge, Time, Tone,
+    Look, Moment, Order, Precision, RowCheck, Rows, Status, StatusBadge, Template, Tone, zone,
 };
 use crate::listing::Query;
 use crate::urls;
@@ -25,10 +28,7 @@ pub(super) fn UserTable(
     }
     let may_write = visit().may(Role::Administrator);
     let columns = columns(&query, order, may_write);
-    let rows = items
-        .into_iter()
-        .map(|item| row(item, may_write))
-        .collect_view();
+    let rows = rows(&items, may_write);
     let table = view! {
         <DataTable caption="Users" columns=columns>
             {rows}
@@ -128,27 +128,89 @@ fn columns(
     columns
 }
 
-fn row(item: UserListItem, may_write: bool) -> AnyView {
-    let check = may_write.then(|| {
-        view! {
-            <td>
-                <RowCheck name="ids" value=item.id.to_string() label=item.display_name.clone() />
-            </td>
-        }
-    });
-    let status = status(item.enabled, item.deleted_at.is_some());
-    view! {
-        <tr>
-            {check}
-            <th scope="row">
-                <Person name=item.display_name detail=item.user_name href=urls::user(item.id) />
-            </th>
-            <td>{item.department}</td>
-            <td>{status}</td>
-            <td class="nowrap">{item.updated_at.to_jiff().map(|at| view! { <Time at=at /> })}</td>
-        </tr>
+type Row = Template<9>;
+
+/// The rows without boxes, then those with: active, disabled, deleted.
+static ROWS: LazyLock<[[Row; 3]; 2]> = LazyLock::new(|| {
+    let states = [(true, false), (false, false), (true, true)];
+    [false, true].map(|ticked| states.map(|state| row(ticked, state)))
+});
+
+fn row(ticked: bool, (enabled, deleted): (bool, bool)) -> Row {
+    Template::new(
+        |[
+            id,
+            name,
+            href,
+            letters,
+            user_name,
+            department,
+            datetime,
+            exact,
+            words,
+        ]| {
+            let check = ticked.then(|| {
+                view! {
+                    <td>
+                        <RowCheck name="ids" value=id label=name.clone() />
+                    </td>
+                }
+            });
+            let changed = Moment {
+                datetime,
+                exact,
+                words,
+            };
+            view! {
+                <tr>
+                    {check}
+                    <th scope="row">{person(letters, name, user_name, Some(href))}</th>
+                    <td>{department}</td>
+                    <td>{status(enabled, deleted)}</td>
+                    <td class="nowrap">{changed.into_view()}</td>
+                </tr>
+            }
+            .into_any()
+        },
+    )
+}
+
+fn rows(items: &[UserListItem], may_write: bool) -> AnyView {
+    let zone = zone();
+    let mut rows = Rows::default();
+    // An import changes many at the same moment.
+    let mut changed: Option<(Timestamp, Moment)> = None;
+    for item in items {
+        let (_, moment) = changed
+            .take_if(|(at, _)| *at == item.updated_at)
+            .unwrap_or_else(|| {
+                let at = item.updated_at.to_jiff().unwrap_or_default();
+                (
+                    item.updated_at,
+                    Moment::of(at, Precision::Minute, zone.clone()),
+                )
+            });
+        let state = match (item.enabled, item.deleted_at) {
+            (_, Some(_)) => 2,
+            (false, None) => 1,
+            (true, None) => 0,
+        };
+        let id = item.id.to_string();
+        let values = [
+            id.as_str(),
+            &item.display_name,
+            &urls::user(item.id),
+            &initials(&item.display_name),
+            &item.user_name,
+            &item.department,
+            &moment.datetime,
+            &moment.exact,
+            &moment.words,
+        ];
+        ROWS[usize::from(may_write)][state].fill(values, &mut rows);
+        changed = Some((item.updated_at, moment));
     }
-    .into_any()
+    rows.into_view()
 }
 
 /// The state of a user in a word.
