@@ -96,17 +96,13 @@ async fn main() {
     // Without optimisation the numbers mean nothing.
     if scale.is_full() && !cfg!(debug_assertions) {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../BENCHMARKS.md");
-        let before = if parts.is_empty() {
-            String::new()
-        } else {
-            std::fs::read_to_string(file).unwrap_or_default()
-        };
-        let page = report.finish(&before);
+        let before = std::fs::read_to_string(file).unwrap_or_default();
+        let page = report.finish(&before, !parts.is_empty());
         std::fs::write(file, &page).unwrap();
         println!("\n{page}");
         eprintln!("BENCHMARKS.md is written");
     } else {
-        println!("\n{}", report.finish(""));
+        println!("\n{}", report.finish("", false));
     }
     report.tell_missed();
 }

@@ -176,9 +176,9 @@ impl Report {
         }
     }
 
-    /// The page in Markdown: of these sections, and of those that stood in the page before and
-    /// were not measured now.
-    pub(crate) fn finish(&self, before: &str) -> String {
+    /// The page in Markdown: of these sections, of those that another program wrote, and, when only
+    /// parts were measured, of those that stood in the page before and were not measured now.
+    pub(crate) fn finish(&self, before: &str, in_parts: bool) -> String {
         let new: Vec<(&str, String)> = (self.sections.iter())
             .map(|section| (section.title.as_str(), section.in_markdown()))
             .collect();
@@ -187,6 +187,7 @@ impl Report {
                 let (title, _) = text.split_once('\n')?;
                 Some((title.to_owned(), format!("## {}\n", text.trim_end())))
             })
+            .filter(|(_, text)| in_parts || is_of_another(text))
             .collect();
         for (title, text) in new {
             match sections.iter_mut().find(|(known, _)| known == title) {
@@ -194,6 +195,7 @@ impl Report {
                 None => sections.push((title.to_owned(), text)),
             }
         }
+        sections.sort_by_key(|(_, text)| is_of_another(text));
         let count = |verdict: &str| -> usize {
             let ends = format!("| {verdict} |");
             let lines = sections.iter().flat_map(|(_, text)| text.lines());
@@ -235,6 +237,11 @@ impl Report {
         }
         page
     }
+}
+
+/// Whether a section says that another program than this one wrote it.
+fn is_of_another(section: &str) -> bool {
+    section.contains("\n\nWritten by `make ")
 }
 
 impl Section {
