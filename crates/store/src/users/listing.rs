@@ -162,11 +162,13 @@ pub async fn list_and_count(
         .fetch_one(&mut *connection)
         .await?;
     let page = read_page(&row, order.0, request)?;
-    // The statement counts for the list that is looked at most; others have to be counted.
-    let total = if *filter == UserFilter::default() {
-        Total::Exactly(row.try_get(1)?)
-    } else {
-        count(connection, filter).await?
+    // The statement counts for the list that is looked at most, and a list of one page is counted;
+    // others have to be.
+    let is_all = request.cursor.is_none() && page.next.is_none();
+    let total = match i64::try_from(page.items.len()) {
+        _ if *filter == UserFilter::default() => Total::Exactly(row.try_get(1)?),
+        Ok(found) if is_all => Total::Exactly(found),
+        _ => count(connection, filter).await?,
     };
     Ok((page, total))
 }

@@ -245,6 +245,36 @@ both_engines! {
         assert_eq!(list_departments(&mut connection).await.unwrap(), ["Research", "Sales"]);
     }
 
+    async fn a_list_says_how_many_there_are_on_every_page(store: Store) {
+        people(&store).await;
+        let mut connection = store.read().await.unwrap();
+        let all = UserFilter::default();
+        let sales = UserFilter { search: "sales".into(), ..UserFilter::default() };
+        for (filter, known) in [(&all, 5), (&sales, 3)] {
+            for size in [2, 3, 5, 50] {
+                let mut request = PageRequest::first(size);
+                loop {
+                    let (page, total) =
+                        list_and_count(&mut connection, filter, BY_NAME, &request).await.unwrap();
+                    assert_eq!(total, Total::Exactly(known), "{size} {request:?}");
+                    let Some(next) = page.next else { break };
+                    request = PageRequest::at(size, next);
+                }
+            }
+        }
+        // Behind the last one nobody is, which says nothing of those before.
+        let last = list(&mut connection, &sales, BY_NAME, &PageRequest::first(2)).await.unwrap();
+        let behind = PageRequest::at(2, last.next.unwrap());
+        let end = list(&mut connection, &sales, BY_NAME, &behind).await.unwrap();
+        assert_eq!(end.items.len(), 1);
+        drop(connection);
+        let mut tx = store.write().await.unwrap();
+        delete(&mut tx, &[end.items[0].id], &AUTHOR, NOW).await.unwrap();
+        let (page, total) = list_and_count(&mut tx, &sales, BY_NAME, &behind).await.unwrap();
+        assert!(page.items.is_empty());
+        assert_eq!(total, Total::Exactly(2));
+    }
+
     async fn every_order_pages_the_same_both_ways(store: Store) {
         people(&store).await;
         let filter = UserFilter::default();
