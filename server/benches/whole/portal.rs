@@ -134,6 +134,7 @@ struct Target {
 fn pages(portal: &Process, bare: &Process, cookie: &str, deep: &str, scale: Scale) -> Section {
     let address = portal.address;
     let signed_in = |path: &str| load::get(address, path, &[("cookie", cookie)]);
+    let browser = [("cookie", cookie), ("accept-encoding", "gzip, deflate, br")];
     let requests = [
         ("bare axum answer", bare, load::get(bare.address, "/", &[])),
         ("first page", portal, signed_in("/users")),
@@ -145,6 +146,11 @@ fn pages(portal: &Process, bare: &Process, cookie: &str, deep: &str, scale: Scal
             signed_in("/users?q=person777%40"),
         ),
         ("search, nobody found", portal, signed_in("/users?q=zzzz")),
+        (
+            "first page, compressed",
+            portal,
+            load::get(address, "/users", &browser),
+        ),
     ];
     let mut targets: Vec<Target> = Vec::new();
     for (name, process, request) in &requests {
@@ -172,7 +178,6 @@ fn pages(portal: &Process, bare: &Process, cookie: &str, deep: &str, scale: Scal
             target.tails.push(round.percentile(0.99));
         }
     }
-    let browser = [("cookie", cookie), ("accept-encoding", "gzip, deflate, br")];
     let plain = load::fetch(address, &signed_in("/users")).unwrap();
     let packed = load::fetch(address, &load::get(address, "/users", &browser)).unwrap();
     let sizes = format!(
@@ -184,8 +189,8 @@ fn pages(portal: &Process, bare: &Process, cookie: &str, deep: &str, scale: Scal
         title: format!("List of {} users", scale.large),
         note: format!(
             "Signed in, 50 rows a page, {CONNECTIONS} connections, {ROUNDS} interleaved rounds, \
-             medians; not compressed, as the peers in the comparison were measured. Each round \
-             lasts {} s per address.",
+             medians; not compressed unless said, as the peers in the comparison were measured. \
+             Each round lasts {} s per address.",
             scale.seconds
         ),
         lines: page_lines(&targets, sizes),
