@@ -79,8 +79,12 @@ async fn load(
 ) -> Result<Shown, PortalError> {
     let person = users::find(db, user).await?.ok_or(PortalError::NotFound)?;
     let account = accounts::find_linked(db, id, user).await?;
-    let memberships = match &account {
-        Some(known) => group_push::list_memberships(db, id, &known.observation.object_id).await?,
+    let snapshots = snapshots::list(db, id, user, SHOWN).await?;
+    // Microsoft's deleted items keep the account under its own id.
+    let object_id = (account.as_ref().map(|known| &known.observation.object_id))
+        .or(snapshots.first().map(|newest| &newest.object_id));
+    let memberships = match object_id {
+        Some(object_id) => group_push::list_memberships(db, id, object_id).await?,
         None => Vec::new(),
     };
     Ok(Shown {
@@ -88,7 +92,7 @@ async fn load(
         application: id,
         user,
         name: person.profile.display_name,
-        snapshots: snapshots::list(db, id, user, SHOWN).await?,
+        snapshots,
         account,
         products: licenses::list_products(db, id).await?,
         held: wishes::find_hold(db, id, user, now).await?,
@@ -303,7 +307,8 @@ fn changes(
         {
             Some(known) if known.is_member => {}
             Some(known) => gain("Group", known.name.clone()),
-            None => gain("Group", group.key.clone()),
+            // Nobody can be put into it again.
+            None => gain("Group", format!("{} (no longer pushed)", group.key)),
         }
     }
     changes
