@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::clock::Clock;
 use crate::cloud::Cloud;
-use crate::credential::Credential;
+use crate::credential::{CertificateCredential, Credential};
 use crate::error::{Call, Complaint, Error, ErrorKind, Phase};
 use crate::gate::Gate;
 use crate::ids::{ClientId, TenantId};
@@ -151,6 +151,11 @@ impl Client {
             guard: Some(guard),
             ..self.clone()
         }
+    }
+
+    /// The certificate that the application signs in with, when it does.
+    pub(crate) fn certificate(&self) -> Option<&CertificateCredential> {
+        self.inner.tokens.certificate()
     }
 
     /// The cloud this client talks to.

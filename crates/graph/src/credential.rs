@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
-use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
@@ -76,8 +76,16 @@ pub(crate) struct Assertion<'a> {
 #[derive(Clone)]
 pub struct CertificateCredential {
     thumbprint: String,
+    /// The older thumbprint, by which proofs of possession name the certificate.
+    sha1: [u8; 20],
     key: Arc<KeyPair>,
 }
+
+/// Whom a proof of possession is for: the directory itself, under its old name.
+const DIRECTORY: &str = "00000002-0000-0000-c000-000000000000";
+
+/// As long as Microsoft takes a proof of possession for valid.
+const PROOF_SECONDS: i64 = 600;
 
 impl CertificateCredential {
     /// Reads a PEM certificate and its PEM private key (PKCS#8 or PKCS#1, not encrypted).
@@ -98,8 +106,11 @@ impl CertificateCredential {
             return Err(InvalidCertificate::KeyOfAnother);
         }
         let thumbprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &der));
+        let mut sha1 = [0; 20];
+        sha1.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der).as_ref());
         Ok(Self {
             thumbprint,
+            sha1,
             key: Arc::new(key),
         })
     }
@@ -117,12 +128,39 @@ impl CertificateCredential {
             "aud": request.audience, "iss": client, "sub": client, "jti": request.id,
             "nbf": now, "iat": now, "exp": now + ASSERTION_SECONDS,
         });
+        self.sign(&RSA_PSS_SHA256, &header, &claims)
+    }
+
+    /// Proves to the directory that whoever asks holds a key of the registration with this
+    /// ObjectId already.
+    pub(crate) fn prove(
+        &self,
+        registration: Uuid,
+        now_ms: i64,
+    ) -> Result<String, InvalidCertificate> {
+        let now = now_ms / 1_000;
+        let kid: String = self.sha1.iter().map(|byte| format!("{byte:02X}")).collect();
+        let header = json!({
+            "alg": "RS256", "typ": "JWT", "kid": kid, "x5t": URL_SAFE_NO_PAD.encode(self.sha1),
+        });
+        let claims = json!({
+            "aud": DIRECTORY, "iss": registration, "nbf": now, "exp": now + PROOF_SECONDS,
+        });
+        self.sign(&RSA_PKCS1_SHA256, &header, &claims)
+    }
+
+    fn sign(
+        &self,
+        padding: &'static dyn RsaEncoding,
+        header: &serde_json::Value,
+        claims: &serde_json::Value,
+    ) -> Result<String, InvalidCertificate> {
         let encode = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let mut jwt = format!("{}.{}", encode(&header), encode(&claims));
+        let mut jwt = format!("{}.{}", encode(header), encode(claims));
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key
             .sign(
-                &RSA_PSS_SHA256,
+                padding,
                 &SystemRandom::new(),
                 jwt.as_bytes(),
                 &mut signature,
@@ -233,6 +271,26 @@ mod tests {
                 &URL_SAFE_NO_PAD.decode(signature).unwrap(),
             )
             .unwrap();
+    }
+
+    #[test]
+    fn a_proof_of_possession_names_the_directory_and_the_registration_for_ten_minutes() {
+        let (pem, key, _) = certificate();
+        let credential = CertificateCredential::from_pem(&pem, &key).unwrap();
+        let registration = Uuid::from_u128(5);
+        let proof = credential.prove(registration, 1_788_250_530_999).unwrap();
+        let parts: Vec<&str> = proof.split('.').collect();
+        assert_eq!(
+            decode(parts[1]),
+            json!({"aud": "00000002-0000-0000-c000-000000000000", "iss": registration,
+                "nbf": 1_788_250_530, "exp": 1_788_251_130})
+        );
+        let der = pem_section(&pem, "CERTIFICATE").unwrap();
+        let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &der);
+        let header = decode(parts[0]);
+        assert_eq!(header["alg"], "RS256");
+        assert_eq!(header["x5t"], URL_SAFE_NO_PAD.encode(sha1));
+        assert!(!proof.contains('='), "padding is refused");
     }
 
     #[test]

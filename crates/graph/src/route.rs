@@ -216,6 +216,10 @@ routes! {
         &["Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"];
     REMOVE_PASSWORD = Post "/applications/{id}/removePassword", 1,
         &["Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"];
+    ADD_KEY = Post "/applications/{id}/addKey", 1, &[];
+    REMOVE_KEY = Post "/applications/{id}/removeKey", 1, &[];
+    PATCH_APPLICATION = Patch "/applications/{id}", 1,
+        &["Application.ReadWrite.OwnedBy", "Application.ReadWrite.All"];
     CREATE_USER = Post "/users", 1, WRITE_USERS;
     PATCH_USER = Patch "/users/{id}", 1, WRITE_USERS;
     DELETE_USER = Delete "/users/{id}", 1, DELETE_USERS;

@@ -1,5 +1,7 @@
 //! What a tenant is and has: organization, domains, products, groups, roles.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -243,9 +245,40 @@ pub struct RegisteredCertificate {
     /// Its description.
     #[serde(default)]
     pub display_name: Option<String>,
+    /// Its thumbprint, unless whoever uploaded it chose something else.
+    #[serde(default)]
+    pub custom_key_identifier: Option<String>,
     /// When it ends.
     #[serde(rename = "endDateTime", default)]
     pub ends_at: Option<Timestamp>,
+}
+
+impl RegisteredCertificate {
+    /// Whether it is the certificate with this SHA-1 thumbprint (hexadecimal). Microsoft writes
+    /// the thumbprint in hexadecimal or in base64, and leaves it out on some ways of uploading:
+    /// then the name has to tell.
+    pub fn has_thumbprint(&self, thumbprint: &str) -> bool {
+        let bytes: Vec<u8> = thumbprint
+            .as_bytes()
+            .chunks(2)
+            .filter_map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        if bytes.len() != 20 {
+            return false;
+        }
+        let fits = |text: &str| {
+            let text = text.trim_end_matches('=');
+            text.eq_ignore_ascii_case(thumbprint)
+                || text == STANDARD_NO_PAD.encode(&bytes)
+                || text == URL_SAFE_NO_PAD.encode(&bytes)
+        };
+        let named = |name: &str| {
+            name.to_ascii_uppercase()
+                .contains(&thumbprint.to_ascii_uppercase())
+        };
+        self.custom_key_identifier.as_deref().is_some_and(fits)
+            || self.display_name.as_deref().is_some_and(named)
+    }
 }
 
 /// An activated directory role.
@@ -432,6 +465,27 @@ mod tests {
             Some("2027-01-01T00:00:00Z".parse().unwrap())
         );
         assert_eq!(ends_at("other"), None);
+    }
+
+    #[test]
+    fn a_certificate_is_recognised_by_its_thumbprint_however_that_is_written() {
+        let thumbprint = "52ED9B5038A47B9E2E2190715CC238359D4F8F73";
+        let certificate = |identifier: Option<&str>, name: &str| RegisteredCertificate {
+            key_id: None,
+            display_name: Some(name.to_owned()),
+            custom_key_identifier: identifier.map(str::to_owned),
+            ends_at: None,
+        };
+        for identifier in [
+            "52ED9B5038A47B9E2E2190715CC238359D4F8F73",
+            "52ed9b5038a47b9e2e2190715cc238359d4f8f73",
+            "Uu2bUDike54uIZBxXMI4NZ1Pj3M=",
+        ] {
+            assert!(certificate(Some(identifier), "CN=x").has_thumbprint(thumbprint));
+        }
+        assert!(certificate(None, &format!("Signpost {thumbprint}")).has_thumbprint(thumbprint));
+        assert!(!certificate(Some("AAAA"), "CN=x").has_thumbprint(thumbprint));
+        assert!(!certificate(None, "Signpost ").has_thumbprint(""));
     }
 
     #[test]

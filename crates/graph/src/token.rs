@@ -11,7 +11,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::cloud::Cloud;
-use crate::credential::{Assertion, Credential};
+use crate::credential::{Assertion, CertificateCredential, Credential};
 use crate::error::{Call, Error, ErrorKind};
 use crate::ids::{ClientId, TenantId};
 use crate::route::TOKEN;
@@ -257,6 +257,14 @@ impl Tokens {
         }
         let error = TokenError::read(answer.status, &answer.body, secret_is_id);
         Err((fail(error), answer.headers.retry_after))
+    }
+
+    /// The certificate that the application signs in with, when it does.
+    pub(crate) const fn certificate(&self) -> Option<&CertificateCredential> {
+        match &self.credential {
+            Credential::Certificate(certificate) => Some(certificate),
+            Credential::Secret(_) => None,
+        }
     }
 
     fn outgoing(&self, sender: &Sender, call: Call) -> Result<Outgoing, TokenError> {

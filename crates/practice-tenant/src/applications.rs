@@ -1,5 +1,6 @@
 //! App registrations as Graph shows them: applications, service principals, grants, own secrets.
 
+use aws_lc_rs::digest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -24,11 +25,21 @@ fn secret_json(secret: &Secret) -> Value {
     })
 }
 
-fn certificate_json(certificate: &Certificate) -> Value {
+pub(crate) fn certificate_json(certificate: &Certificate) -> Value {
     json!({
-        "customKeyIdentifier": null, "displayName": certificate.name, "endDateTime": instant(certificate.end), "key": null,
+        "customKeyIdentifier": thumbprint(&certificate.der), "displayName": certificate.name, "endDateTime": instant(certificate.end), "key": null,
         "keyId": certificate.key_id, "startDateTime": instant(certificate.start), "type": "AsymmetricX509Cert", "usage": "Verify",
     })
+}
+
+/// The SHA-1 thumbprint in upper-case hexadecimal.
+fn thumbprint(der: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der);
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect()
 }
 
 fn application(registration: &Registration) -> Value {
@@ -82,7 +93,7 @@ fn may_read(registration: &Registration, call: &Call<'_>) -> Result<(), Refusal>
     }
 }
 
-fn find<'a>(
+pub(crate) fn find<'a>(
     tenant: &'a Tenant,
     key: &str,
     id_of: fn(&Registration) -> Uuid,
@@ -127,7 +138,10 @@ pub(crate) fn read_by_app_id(tenant: &mut Tenant, call: &Call<'_>) -> Outcome {
 }
 
 /// Applications may write themselves with `Application.ReadWrite.OwnedBy`, all with `Application.ReadWrite.All`.
-fn writable<'a>(tenant: &'a mut Tenant, call: &Call<'_>) -> Result<&'a mut Registration, Refusal> {
+pub(crate) fn writable<'a>(
+    tenant: &'a mut Tenant,
+    call: &Call<'_>,
+) -> Result<&'a mut Registration, Refusal> {
     let found = find(tenant, call.param(0), |known| known.object_id)?;
     let owns =
         found.app_id == call.access.app_id && call.access.has("Application.ReadWrite.OwnedBy");

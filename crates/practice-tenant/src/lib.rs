@@ -115,6 +115,7 @@ mod licenses;
 mod listener;
 mod members;
 mod objects;
+mod own_keys;
 mod pages;
 mod permissions;
 mod persist;

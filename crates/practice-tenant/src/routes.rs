@@ -8,7 +8,7 @@ use crate::request::{Call, Verb, Version};
 use crate::tenant::Tenant;
 use crate::{
     applications, deleted_items, delta, domains, group_delta, group_licenses, groups, licenses,
-    members, policies, roles, skus, user_list, users,
+    members, own_keys, policies, roles, skus, user_list, users,
 };
 
 pub(crate) type Handler = fn(&mut Tenant, &Call<'_>) -> Outcome;
@@ -197,6 +197,8 @@ const APPLICATIONS: &[&str] = &[
     "Directory.ReadWrite.All",
 ];
 const OWN_SECRETS: &[&str] = &["Application.ReadWrite.All", "Application.ReadWrite.OwnedBy"];
+/// The handler itself asks for proof.
+const NONE_NEEDED: &[&str] = &[];
 const MEMBERSHIP_METHODS: &[&str] = &[
     "UserAuthenticationMethod.Read.All",
     "UserAuthenticationMethod.ReadWrite.All",
@@ -283,6 +285,9 @@ const ROWS: &[Row] = {
     (Get, "applications/{id}", 1, APPLICATIONS, applications::read),
     (Post, "applications/{id}/addPassword", 1, OWN_SECRETS, applications::add_password),
     (Post, "applications/{id}/removePassword", 1, OWN_SECRETS, applications::remove_password),
+    (Patch, "applications/{id}", 1, OWN_SECRETS, own_keys::update),
+    (Post, "applications/{id}/addKey", 1, NONE_NEEDED, own_keys::add_key),
+    (Post, "applications/{id}/removeKey", 1, NONE_NEEDED, own_keys::remove_key),
     (Get, "applications(appId)/{id}", 1, APPLICATIONS, applications::read_by_app_id),
     (Get, "servicePrincipals", 1, LIST_APPLICATIONS, applications::list_principals),
     (Get, "servicePrincipals/{id}", 1, APPLICATIONS, applications::read_principal),

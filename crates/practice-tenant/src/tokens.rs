@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::clock::{Millis, instant};
-use crate::registrations::{Access, Registration};
+use crate::registrations::{Access, Certificate, Registration};
 
 const LIFETIME_S: i64 = 3599;
 /// More tokens than this are only issued by a runaway loop; the oldest are then forgotten.
@@ -398,39 +398,7 @@ fn check_assertion(
             "'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type.",
         );
     }
-    let (signed, mac) = jwt
-        .rsplit_once('.')
-        .ok_or_else(|| malformed("Not a JWT."))?;
-    let (head, claims) = signed
-        .split_once('.')
-        .ok_or_else(|| malformed("Not a JWT."))?;
-    let parse = |text: &str| {
-        URL_SAFE_NO_PAD
-            .decode(text)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
-    };
-    let (Some(head), Some(claims), Ok(mac)) =
-        (parse(head), parse(claims), URL_SAFE_NO_PAD.decode(mac))
-    else {
-        return Err(malformed("Not a JWT."));
-    };
-    let certificate = registration
-        .certificates
-        .iter()
-        .find(|known| is_thumbprint(&head, &known.der))
-        .ok_or_else(|| malformed("Thumbprint of key used by client is not known."))?;
-    let algorithm: &dyn signature::VerificationAlgorithm = match head["alg"].as_str() {
-        Some("PS256") => &signature::RSA_PSS_2048_8192_SHA256,
-        Some("RS256") => &signature::RSA_PKCS1_2048_8192_SHA256,
-        _ => return Err(malformed("Algorithm is not supported.")),
-    };
-    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate.der)
-        .map_err(|_| malformed("Certificate is not readable."))?;
-    let key = parsed.public_key().subject_public_key.data.as_ref();
-    algorithm
-        .verify_sig(key, signed.as_bytes(), &mac)
-        .map_err(|_| malformed("Signature is not valid."))?;
+    let (claims, certificate) = signed_by(jwt, registration).map_err(malformed)?;
     let id = registration.app_id.to_string();
     let names_client = |claim: &str| {
         claims[claim]
@@ -464,6 +432,43 @@ fn check_assertion(
         );
     }
     Ok(())
+}
+
+/// The claims of a JWT and the registration's certificate whose key signed it; else why not.
+pub(crate) fn signed_by<'a>(
+    jwt: &str,
+    registration: &'a Registration,
+) -> Result<(Value, &'a Certificate), &'static str> {
+    let (signed, mac) = jwt.rsplit_once('.').ok_or("Not a JWT.")?;
+    let (head, claims) = signed.split_once('.').ok_or("Not a JWT.")?;
+    let parse = |text: &str| {
+        URL_SAFE_NO_PAD
+            .decode(text)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+    };
+    let (Some(head), Some(claims), Ok(mac)) =
+        (parse(head), parse(claims), URL_SAFE_NO_PAD.decode(mac))
+    else {
+        return Err("Not a JWT.");
+    };
+    let certificate = registration
+        .certificates
+        .iter()
+        .find(|known| is_thumbprint(&head, &known.der))
+        .ok_or("Thumbprint of key used by client is not known.")?;
+    let algorithm: &dyn signature::VerificationAlgorithm = match head["alg"].as_str() {
+        Some("PS256") => &signature::RSA_PSS_2048_8192_SHA256,
+        Some("RS256") => &signature::RSA_PKCS1_2048_8192_SHA256,
+        _ => return Err("Algorithm is not supported."),
+    };
+    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate.der)
+        .map_err(|_| "Certificate is not readable.")?;
+    let key = parsed.public_key().subject_public_key.data.as_ref();
+    algorithm
+        .verify_sig(key, signed.as_bytes(), &mac)
+        .map_err(|_| "Signature is not valid.")?;
+    Ok((claims, certificate))
 }
 
 fn is_thumbprint(head: &Value, der: &[u8]) -> bool {

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use signpost_graph::{
-    Account, AccountPatch, Change, Client, Clock, Cloud, Config, Credential, ErrorKind, ObjectId,
-    Profile, SecretText, Selection, Write,
+    Account, AccountPatch, CertificateCredential, Change, Client, Clock, Cloud, Config, Credential,
+    ErrorKind, NewCertificate, ObjectId, Profile, SecretText, Selection, Write,
 };
 use signpost_graph_schema::Conformance;
 use signpost_practice_tenant::{Options, PracticeTenant, Throttle};
@@ -153,6 +155,7 @@ async fn every_call_works_and_none_is_forgotten() {
     let secret = SecretText::new(own["applications"][0]["secret"].as_str().unwrap());
     assert!(registration.secret_ends_at(&secret).is_some());
     rotate_own_secret(&client, &own).await;
+    rotate_own_certificate(&practice, &client, &own, &routes).await;
     assert_eq!(routes.unused(), Vec::<String>::new());
     practice.conformance.assert_clean();
 }
@@ -174,6 +177,88 @@ async fn rotate_own_secret(client: &Client, own: &Value) {
     assert_eq!(secrets().await.1, before + 1);
     client.remove_password(object, made.key_id).await.unwrap();
     assert_eq!(secrets().await.1, before);
+}
+
+/// A certificate with its key, as PEM, and its DER in base64.
+fn own_certificate() -> (String, SecretText, String) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["signpost.example".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2028, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    let der = STANDARD.encode(certificate.der());
+    (certificate.pem(), SecretText::new(key.serialize_pem()), der)
+}
+
+fn listed_as(base64: &str) -> NewCertificate<'_> {
+    let at = |ms| jiff::Timestamp::from_millisecond(ms).unwrap();
+    NewCertificate {
+        name: "Signpost",
+        base64,
+        starts_at: at(1_788_250_530_000),
+        ends_at: at(1_800_000_000_000),
+    }
+}
+
+/// The registration gets its first certificate while the application signs in with a secret, and
+/// the next one by the first.
+async fn rotate_own_certificate(
+    practice: &Practice,
+    client: &Client,
+    own: &Value,
+    routes: &Arc<Routes>,
+) {
+    let applications = own["applications"].as_array().unwrap();
+    let full = applications.iter().find(|a| a["key"] == "full").unwrap();
+    let id = full["client_id"].as_str().unwrap().parse().unwrap();
+    let held = async || {
+        let found = client.application_credentials(id).await.unwrap().unwrap();
+        let keys: Vec<_> = found
+            .certificates
+            .iter()
+            .map(|one| one.key_id.unwrap())
+            .collect();
+        (found.id.unwrap(), keys)
+    };
+    let (object, before) = held().await;
+    let (pem, key, first) = own_certificate();
+    client
+        .add_certificate(id, object, &listed_as(&first))
+        .await
+        .unwrap();
+    let (_, with_first) = held().await;
+    assert_eq!(with_first.len(), before.len() + 1, "what was there stays");
+    let credential = CertificateCredential::from_pem(&pem, &key).unwrap();
+    let observer = Arc::clone(routes);
+    let by_certificate = practice
+        .client("full", |config| {
+            config.credential = Credential::Certificate(credential);
+            config.observer = observer;
+        })
+        .await;
+    let (_, _, second) = own_certificate();
+    by_certificate
+        .add_certificate(id, object, &listed_as(&second))
+        .await
+        .unwrap();
+    let (_, with_both) = held().await;
+    assert_eq!(with_both.len(), before.len() + 2);
+    // By proof of the first key, and as a whole list by the secret.
+    let first_der = first;
+    let [second, first] = [
+        with_both[with_both.len() - 1],
+        with_first[with_first.len() - 1],
+    ];
+    by_certificate
+        .remove_certificate(id, object, second)
+        .await
+        .unwrap();
+    client.remove_certificate(id, object, first).await.unwrap();
+    assert_eq!(held().await.1, before);
+    let refused = by_certificate
+        .add_certificate(id, object, &listed_as(&first_der))
+        .await;
+    assert!(refused.is_err(), "a key that is gone proves nothing");
 }
 
 #[tokio::test]
