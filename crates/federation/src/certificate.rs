@@ -25,13 +25,6 @@ const MIN_KEY_BITS: usize = 2048;
 /// The longest life of a certificate made here.
 const MAX_DAYS: i64 = 3 * 366;
 
-/// Until when any certificate is valid, whatever its key: for those that others made.
-pub fn ends_at(der: &[u8]) -> Option<Timestamp> {
-    let (_, parsed) = X509Certificate::from_der(der).ok()?;
-    let seconds = parsed.validity().not_after.timestamp();
-    Some(Timestamp::from_millis(seconds.saturating_mul(1000)))
-}
-
 /// An RSA certificate that Microsoft can be given. Parsed once, so it is what it says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {

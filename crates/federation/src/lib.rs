@@ -12,6 +12,7 @@ mod powershell;
 mod provider;
 mod provider_metadata;
 pub mod saml;
+mod server_certificate;
 mod settings;
 mod signature;
 mod tenant_scripts;
@@ -26,6 +27,7 @@ pub use provider::{
     Demands, IdentityProvider, IssueProblem, PostForm, RelyingParty, SignIn, Strength,
 };
 pub use provider_metadata::{MAX_METADATA, MetadataProblem, ProviderMetadata};
+pub use server_certificate::ServerCertificate;
 pub use settings::{
     FederationSettings, FederationValues, PromptLogin, SettingField, SettingProblem,
     SettingProblemKind,

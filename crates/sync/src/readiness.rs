@@ -10,7 +10,7 @@ mod rules;
 
 pub use facts::{
     AccountReading, Administrator, ConditionalAccess, DomainFact, Facts, FederationFact,
-    MetadataFact, NamesOutside, OwnSide, Read,
+    MetadataFact, NamesOutside, OwnSide, Read, TlsFact, TlsProblem,
 };
 pub use gather::{Gathered, gather, read_of, secret_end};
 pub use permissions::{Judgement, NEEDS, Need, needs_of};

@@ -24,6 +24,7 @@ mod lessons;
 mod mail;
 mod operators;
 mod own_key;
+mod own_side;
 mod people;
 mod readiness;
 mod second_factor;

@@ -131,10 +131,40 @@ pub enum AccountReading {
 pub struct OwnSide {
     pub public_url: String,
     pub metadata: Read<MetadataFact>,
-    /// When the certificate of the public address ends; `None` without TLS.
-    pub tls_ends: Read<Option<Timestamp>>,
+    /// The certificate of the public address; `None` without TLS.
+    pub tls: Read<Option<TlsFact>>,
     /// How far our clock is behind Microsoft's; `None` when Microsoft's answer had no date.
     pub clock_offset_ms: Read<Option<i64>>,
+}
+
+/// The certificate that the public address shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFact {
+    /// The host that was asked for.
+    pub host: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// How many certificates were sent, its own among them.
+    pub chain: usize,
+    pub ends_at: Timestamp,
+    /// Why browsers refuse it.
+    pub problem: Option<TlsProblem>,
+}
+
+/// Why browsers refuse a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsProblem {
+    Ended,
+    /// It begins at this instant.
+    NotYet(Timestamp),
+    /// It is for these hosts.
+    OtherHosts(Vec<String>),
+    /// Nobody but itself vouches for it.
+    SelfSigned,
+    /// Whoever signed it is not known; perhaps because their certificate was not sent.
+    UnknownIssuer,
+    /// Something else, in the words of the TLS library.
+    Other(String),
 }
 
 /// What the public metadata address served.

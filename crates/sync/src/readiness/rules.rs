@@ -8,6 +8,9 @@ use signpost_model::readiness::{Check, CheckKey, CheckState};
 
 use super::facts::{Facts, Read};
 
+/// Names in a sentence before the rest is counted.
+const NAMED: usize = 5;
+
 /// Makes every check, in the order of the page.
 pub fn assess(facts: &Facts) -> Vec<Check> {
     CheckKey::ALL.iter().map(|key| one(*key, facts)).collect()
@@ -63,6 +66,16 @@ fn unread<T>(key: CheckKey, read: &Read<T>) -> Check {
 /// As in `1 account` and `3 accounts`.
 fn count(number: i64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The first few, and how many more.
+fn listed(names: &[String]) -> String {
+    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
+    let first = first.join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use signpost_model::readiness::{Check, CheckKey, CheckState, reminder_due};
 use signpost_model::time::DAY_MS;
 
-use super::{count, unread};
-use crate::readiness::facts::{Facts, Read};
+use super::{count, listed, unread};
+use crate::readiness::facts::{Facts, Read, TlsFact, TlsProblem};
 
 /// Tokens are refused when clocks differ by more; half of the five minutes that Microsoft allows.
 const MOST_OFFSET_MS: i64 = 150_000;
@@ -40,7 +40,7 @@ pub(super) fn public_address(facts: &Facts) -> Check {
 
 pub(super) fn tls(facts: &Facts) -> Check {
     let key = CheckKey::Tls;
-    match &facts.own.tls_ends {
+    match &facts.own.tls {
         Read::Known(None) if facts.practice => Check::passed(
             key,
             "No certificate is needed between this machine and the practice tenant.",
@@ -51,34 +51,10 @@ pub(super) fn tls(facts: &Facts) -> Check {
             "The portal’s address has no TLS certificate.",
             "Put Signpost behind TLS and set SIGNPOST_PUBLIC_URL to its https address.",
         ),
-        Read::Known(Some(ends)) => {
-            let left = ends.millis_since(facts.now) / DAY_MS;
-            match reminder_due(*ends, facts.now) {
-                Some(0) => Check::new(
-                    key,
-                    CheckState::Failed,
-                    "The certificate of the portal’s address has ended: browsers refuse it.",
-                    "Renew it.",
-                ),
-                // Certificates of 90 days are renewed with 30 days left.
-                Some(due) if due <= 7 => Check::new(
-                    key,
-                    CheckState::Attention,
-                    format!(
-                        "The certificate of the portal’s address ends in {}.",
-                        count(left, "day", "days")
-                    ),
-                    "Renew it, or look why it does not renew by itself.",
-                ),
-                _ => Check::passed(
-                    key,
-                    format!(
-                        "The certificate is trusted and lasts for {} more.",
-                        count(left, "day", "days")
-                    ),
-                ),
-            }
-        }
+        Read::Known(Some(shown)) => match &shown.problem {
+            Some(problem) => refused(shown, problem),
+            None => trusted(shown, facts),
+        },
         Read::Failed(why) => Check::new(
             key,
             CheckState::Attention,
@@ -87,6 +63,81 @@ pub(super) fn tls(facts: &Facts) -> Check {
         ),
         unknown @ Read::Missing(_) => unread(key, unknown),
     }
+}
+
+fn trusted(shown: &TlsFact, facts: &Facts) -> Check {
+    let key = CheckKey::Tls;
+    let left = count(
+        shown.ends_at.millis_since(facts.now) / DAY_MS,
+        "day",
+        "days",
+    );
+    let check = match reminder_due(shown.ends_at, facts.now) {
+        Some(0) => return refused(shown, &TlsProblem::Ended),
+        // Certificates of 90 days are renewed with 30 days left.
+        Some(due) if due <= 7 => Check::new(
+            key,
+            CheckState::Attention,
+            format!("The certificate of {} ends in {left}.", shown.host),
+            "Renew it, or look why it does not renew by itself.",
+        ),
+        _ => Check::passed(
+            key,
+            format!(
+                "The certificate of {} is trusted and lasts for {left} more.",
+                shown.host
+            ),
+        ),
+    };
+    check.note(format!(
+        "Signed by {}; {} sent.",
+        shown.issuer,
+        match shown.chain {
+            1 => "the certificate alone is".to_owned(),
+            more => format!("a chain of {more} certificates is"),
+        }
+    ))
+}
+
+fn refused(shown: &TlsFact, problem: &TlsProblem) -> Check {
+    let (host, issuer) = (shown.host.as_str(), shown.issuer.as_str());
+    let (sentence, next) = match problem {
+        TlsProblem::Ended => (
+            format!("The certificate of {host} has ended: browsers refuse it."),
+            "Renew it, and look why it did not renew by itself.".to_owned(),
+        ),
+        TlsProblem::NotYet(starts_at) => (
+            format!("The certificate of {host} holds only from {starts_at} on: browsers refuse it until then."),
+            "Look at the clock of this machine and of whoever made the certificate.".to_owned(),
+        ),
+        TlsProblem::OtherHosts(names) => (
+            match names.as_slice() {
+                [] => format!("The certificate does not name {host}: browsers refuse it."),
+                names => format!(
+                    "The certificate is for {} and not for {host}: browsers refuse it.",
+                    listed(names)
+                ),
+            },
+            format!("Get a certificate for {host}, or correct SIGNPOST_PUBLIC_URL."),
+        ),
+        TlsProblem::SelfSigned => (
+            format!("The certificate of {host} is signed by nobody but itself: browsers refuse it."),
+            "Get a certificate from an authority that browsers know.".to_owned(),
+        ),
+        TlsProblem::UnknownIssuer if shown.chain == 1 => (
+            format!("The certificate of {host} is signed by {issuer}, whose certificate is not sent: browsers refuse it."),
+            "Give the whole chain, the certificate followed by those above it; or, when it is your own authority’s and your people’s browsers know that, waive this check.".to_owned(),
+        ),
+        TlsProblem::UnknownIssuer => (
+            format!("The certificate of {host} is signed by {issuer}, whom this machine does not trust."),
+            "Get one from an authority that browsers know; or, when it is your own authority’s and your people’s browsers know that, waive this check.".to_owned(),
+        ),
+        TlsProblem::Other(words) => (
+            format!("The certificate of {host} is not accepted ({words})."),
+            "Get another certificate from an authority that browsers know.".to_owned(),
+        ),
+    };
+    Check::new(CheckKey::Tls, CheckState::Failed, sentence, next)
 }
 
 pub(super) fn metadata(facts: &Facts) -> Check {

@@ -5,12 +5,9 @@ use signpost_model::connection::CredentialKind;
 use signpost_model::readiness::{Check, CheckKey, CheckState, Feature, reminder_due};
 use signpost_model::time::DAY_MS;
 
-use super::{count, unread};
+use super::{count, listed, unread};
 use crate::readiness::facts::{Administrator, DomainFact, Facts, Read};
 use crate::readiness::permissions::Judgement;
-
-/// Names in a sentence before the rest is counted.
-const NAMED: usize = 5;
 
 /// Emergency administrators that there must be: one may have lost the key.
 const EMERGENCY: usize = 2;
@@ -97,7 +94,10 @@ pub(super) fn permissions(facts: &Facts) -> Check {
                     "permissions are"
                 )
             ),
-            format!("Remove {} in Entra.", listed(&judged.excess)),
+            format!(
+                "Choose the features that use them, or remove {} in Entra.",
+                listed(&judged.excess)
+            ),
         );
     }
     Check::passed(
@@ -128,9 +128,11 @@ pub(super) fn credential_end(facts: &Facts) -> Check {
     };
     let next = match facts.credential {
         CredentialKind::Secret => {
-            "Make a new secret in Entra and save it under Provisioning, let Signpost renew it, or use a certificate."
+            "Use a certificate instead or let Signpost renew the secret, under Open secret and certificate; or make a new secret in Entra and save it under Provisioning."
         }
-        CredentialKind::Certificate => "Make the next certificate below and upload it in Entra.",
+        CredentialKind::Certificate => {
+            "Make the next certificate under Open secret and certificate: Signpost uploads it itself, by a plan, or you do."
+        }
     };
     match reminder_due(ends, facts.now) {
         Some(0) => Check::new(
@@ -371,14 +373,4 @@ pub(super) fn break_glass(facts: &Facts) -> Check {
         check = check.note(format!("{} does not count: it {why}.", one.name));
     }
     check
-}
-
-/// The first few, and how many more.
-fn listed(names: &[String]) -> String {
-    let first: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
-    let first = first.join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
 }

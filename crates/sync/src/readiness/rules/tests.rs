@@ -101,10 +101,24 @@ fn ready() -> Facts {
                 names_issuer: true,
                 has_certificate: true,
             }),
-            tls_ends: Read::Known(Some(NOW.plus_days(60))),
+            tls: Read::Known(Some(shown(NOW.plus_days(60), None))),
             clock_offset_ms: Read::Known(Some(400)),
         },
     }
+}
+
+fn shown(ends_at: Timestamp, problem: Option<TlsProblem>) -> TlsFact {
+    TlsFact {
+        host: "id.contoso.com".to_owned(),
+        issuer: "Contoso CA".to_owned(),
+        chain: 2,
+        ends_at,
+        problem,
+    }
+}
+
+fn refused(facts: &mut Facts, problem: TlsProblem) {
+    facts.own.tls = Read::Known(Some(shown(NOW.plus_days(60), Some(problem))));
 }
 
 fn found(key: CheckKey, change: impl FnOnce(&mut Facts)) -> Check {
@@ -223,12 +237,19 @@ const TABLE: &[Row] = {
     (K::PublicAddress, Failed, |f| f.own.public_url = "http://id.contoso.com".to_owned()),
     (K::PublicAddress, Passed, |f| { f.own.public_url = "http://127.0.0.1:3000".to_owned(); f.practice = true; }),
     (K::PublicAddress, Unknown, |f| f.own.public_url = String::new()),
-    (K::Tls, Failed, |f| f.own.tls_ends = Read::Known(None)),
-    (K::Tls, Passed, |f| { f.own.tls_ends = Read::Known(None); f.practice = true; }),
-    (K::Tls, Attention, |f| f.own.tls_ends = Read::Known(Some(NOW.plus_days(5)))),
-    (K::Tls, Passed, |f| f.own.tls_ends = Read::Known(Some(NOW.plus_days(30)))),
-    (K::Tls, Failed, |f| f.own.tls_ends = Read::Known(Some(NOW))),
-    (K::Tls, Attention, |f| f.own.tls_ends = Read::Failed("It is not trusted.".to_owned())),
+    (K::Tls, Failed, |f| f.own.tls = Read::Known(None)),
+    (K::Tls, Passed, |f| { f.own.tls = Read::Known(None); f.practice = true; }),
+    (K::Tls, Attention, |f| f.own.tls = Read::Known(Some(shown(NOW.plus_days(5), None)))),
+    (K::Tls, Passed, |f| f.own.tls = Read::Known(Some(shown(NOW.plus_days(30), None)))),
+    (K::Tls, Failed, |f| f.own.tls = Read::Known(Some(shown(NOW, None)))),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::Ended)),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::NotYet(NOW.plus_days(1)))),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::OtherHosts(vec!["other.example".to_owned()]))),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::OtherHosts(Vec::new()))),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::SelfSigned)),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::UnknownIssuer)),
+    (K::Tls, Failed, |f| refused(f, TlsProblem::Other("BadEncoding".to_owned()))),
+    (K::Tls, Attention, |f| f.own.tls = Read::Failed("It could not be reached.".to_owned())),
     (K::Metadata, Failed, |f| f.own.metadata = Read::Known(MetadataFact { names_issuer: false, has_certificate: true })),
     (K::Metadata, Failed, |f| f.own.metadata = Read::Known(MetadataFact { names_issuer: true, has_certificate: false })),
     (K::Metadata, Attention, |f| f.own.metadata = Read::Failed("No answer.".to_owned())),
