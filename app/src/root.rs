@@ -116,6 +116,11 @@ fn ControlRoutes() -> impl MatchNestedRoutes + Clone {
             ssr=SsrMode::Async
         />
         <Route
+            path=path!("/applications/:id/readiness/people")
+            view=pages::readiness::PeoplePage
+            ssr=SsrMode::Async
+        />
+        <Route
             path=path!("/applications/:id/readiness/:check/history")
             view=pages::readiness::HistoryPage
             ssr=SsrMode::Async

@@ -104,6 +104,11 @@ pub fn application_registration(id: impl Display) -> String {
     format!("{APPLICATIONS}/{id}/readiness/registration")
 }
 
+/// The people whom somebody would ask for a second factor twice.
+pub fn application_asked_people(id: impl Display) -> String {
+    format!("{APPLICATIONS}/{id}/readiness/people")
+}
+
 /// What a check was before.
 pub fn application_check(id: impl Display, check: &str) -> String {
     format!("{APPLICATIONS}/{id}/readiness/{check}/history")

@@ -4,7 +4,15 @@
 use leptos::prelude::*;
 
 /// Seconds between two reloads of a page without a script.
-const RELOAD: &str = "5";
+const RELOAD: u32 = 5;
+
+/// To the page as it was asked for: an address that ends in a fragment would only scroll.
+fn reload() -> String {
+    use_context::<http::request::Parts>().map_or_else(
+        || RELOAD.to_string(),
+        |parts| format!("{RELOAD};url={}", parts.uri),
+    )
+}
 
 /// Follows `events` while something is under way. Children hold the parts that change, each with an id, and one
 /// [`LiveStatus`].
@@ -22,7 +30,7 @@ pub fn Live(
     let reload = events.is_some().then(|| {
         view! {
             <noscript>
-                <meta http-equiv="refresh" content=RELOAD />
+                <meta http-equiv="refresh" content=reload() />
             </noscript>
         }
     });

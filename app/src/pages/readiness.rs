@@ -8,9 +8,11 @@ mod credential;
 mod features;
 mod files;
 mod history;
+mod people;
 mod plans;
 mod registration;
 mod summary;
+mod ways;
 
 pub use accounts::{events, read_accounts};
 pub use acts::{check_readiness, mark_setting, waive_check, withdraw_waiver};
@@ -18,6 +20,7 @@ pub use credential::{discard_certificate, make_certificate, use_certificate};
 pub use features::choose_features;
 pub use files::file;
 pub use history::HistoryPage;
+pub use people::PeoplePage;
 pub use plans::{plan_per_user_mfa, plan_put_back, plan_renewal, plan_security_defaults};
 pub use registration::RegistrationPage;
 pub use summary::SummaryCard;
@@ -45,6 +48,7 @@ use crate::visit::{require, visit};
 pub const ROUTES: &[Route] = &[
     ("GET", "/applications/{id}/readiness", READ),
     ("GET", "/applications/{id}/readiness/registration", READ),
+    ("GET", "/applications/{id}/readiness/people", READ),
     ("GET", "/applications/{id}/readiness/{check}/history", READ),
     ("GET", "/applications/{id}/readiness/events", READ),
     ("GET", "/applications/{id}/readiness/files/{file}", READ),
@@ -78,6 +82,7 @@ struct Shown {
     marks: Vec<(HandMark, Marked)>,
     reading: Option<AccountReading>,
     domain: String,
+    now: Timestamp,
     /// The application permissions in the last token.
     granted: Vec<String>,
     kept: Vec<KeptValue>,
@@ -109,6 +114,7 @@ pub fn ReadinessPage() -> impl IntoView {
                     marks: readiness::marks(&mut read, id).await?,
                     reading: account_readings::find(&mut read, id).await?,
                     domain: connection.settings.domain.clone(),
+                    now: portal.clock.now(),
                     granted: connection.findings.granted.clone(),
                     kept: kept_values::list_open(&mut read, id, None, KEPT_SHOWN).await?,
                 };

@@ -2,6 +2,7 @@
 //! steps, so that whoever takes it over goes on where it stands.
 
 use signpost_model::readiness::{MfaTally, PerUserMfa, RegistrationTally};
+use signpost_model::text::fold;
 use signpost_model::{ApplicationId, Author, Timestamp};
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
@@ -220,6 +221,7 @@ pub async fn list_accounts(
                 Value::Text(lease.application_id.to_string()),
                 Value::Text(account.object_id.clone()),
                 Value::Text(account.name.clone()),
+                Value::Text(fold(&account.name)),
                 Value::Number(flag(account.administrator)),
                 Value::Text(String::new()),
                 Value::Number(lease.round),
@@ -228,10 +230,11 @@ pub async fn list_accounts(
         .collect();
     bulk::insert(
         tx,
-        "insert into mfa_states (application_id, object_id, name, administrator, state, round) values ",
+        "insert into mfa_states (application_id, object_id, name, name_folded, administrator,
+           state, round) values ",
         rows,
         " on conflict (application_id, object_id) do update set name = excluded.name,
-           administrator = excluded.administrator, state = '', failure = null,
+           name_folded = excluded.name_folded, administrator = excluded.administrator, state = '', failure = null,
            round = excluded.round
          where mfa_states.round < excluded.round",
     )

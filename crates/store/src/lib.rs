@@ -6,6 +6,7 @@
 pub mod account_readings;
 pub mod accounts;
 pub mod applications;
+pub mod asked_people;
 pub mod assignments;
 pub mod audit;
 pub mod backup;

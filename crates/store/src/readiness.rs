@@ -384,22 +384,24 @@ pub async fn names_outside(
     Ok((users, outside, names?))
 }
 
+/// Users `u` of the application `$1` who have no second factor here.
+pub(crate) const WITHOUT_FACTOR: &str = "from provisioning p
+    join users u on u.id = p.user_id and u.deleted_at is null
+    left join user_credentials c on c.user_id = p.user_id
+    where p.application_id = $1 and p.removed_at is null
+      and p.state not in ('left', 'left_out') and c.totp_confirmed_at is null
+      and not exists (select 1 from passkeys k where k.user_id = p.user_id)";
+
 /// Users of the application who have no second factor here.
 pub async fn count_without_factor(
     db: &mut AnyConnection,
     application: ApplicationId,
 ) -> Result<i64> {
-    Ok(sqlx::query_scalar(
-        "select count(*) from provisioning p
-         join users u on u.id = p.user_id and u.deleted_at is null
-         left join user_credentials c on c.user_id = p.user_id
-         where p.application_id = $1 and p.removed_at is null
-           and p.state not in ('left', 'left_out') and c.totp_confirmed_at is null
-           and not exists (select 1 from passkeys k where k.user_id = p.user_id)",
-    )
-    .bind(application.to_string())
-    .fetch_one(db)
-    .await?)
+    let sql = format!("select count(*) {WITHOUT_FACTOR}");
+    Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(application.to_string())
+        .fetch_one(db)
+        .await?)
 }
 
 /// Which of these accounts are linked with a user.

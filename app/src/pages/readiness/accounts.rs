@@ -11,10 +11,13 @@ use axum::response::{IntoResponse, Response};
 use futures::Stream;
 use leptos::prelude::*;
 use signpost_model::readiness::{CheckKey, MfaTally};
-use signpost_model::{ApplicationId, Role};
+use signpost_model::{ApplicationId, Role, Timestamp};
 use signpost_store::account_readings::{self, AccountReading, Phase};
+use signpost_store::asked_people::Asked;
+use signpost_store::readiness::{self, KnownCheck};
 
 use super::acts::{back_to, posted_application};
+use super::people::people_of;
 use super::{Shown, time};
 use crate::components::{Button, Expander, Form, LinkButton, Live, LiveStatus, Progress};
 use crate::error::PortalError;
@@ -33,10 +36,11 @@ const MOST_ROUNDS: usize = 600;
 #[component]
 pub(super) fn AccountsPart(shown: Shown) -> impl IntoView {
     let (id, may) = (shown.id, shown.may);
+    let checked = checked_at(&shown.checks);
     let running = shown
         .reading
         .as_ref()
-        .filter(|reading| !reading.phase.is_over())
+        .filter(|reading| goes_on(reading, checked, shown.now))
         .cloned();
     let state = match (&running, &shown.reading) {
         (Some(reading), _) => {
@@ -50,7 +54,7 @@ pub(super) fn AccountsPart(shown: Shown) -> impl IntoView {
             .into_any()
         }
         (None, Some(reading)) => {
-            view! { <Figures tally=reading.tally domain=shown.domain.clone() /> }.into_any()
+            view! { <Figures id=id tally=reading.tally domain=shown.domain.clone() /> }.into_any()
         }
         (None, None) => ().into_any(),
     };
@@ -90,22 +94,53 @@ pub(super) fn AccountsPart(shown: Shown) -> impl IntoView {
     .into_any()
 }
 
+/// When the check that a reading is for was last made.
+fn checked_at(checks: &[KnownCheck]) -> Option<Timestamp> {
+    let about = |known: &&KnownCheck| known.check.key == CheckKey::PerUserMfa;
+    checks.iter().find(about).map(|known| known.checked_at)
+}
+
+/// The checks are made again right after a reading; until then they say what was before it.
+const CHECKS_FOLLOW_MS: i64 = 60_000;
+
+/// Whether the page has more to show soon. `checked` is when the checks were last made.
+fn goes_on(reading: &AccountReading, checked: Option<Timestamp>, now: Timestamp) -> bool {
+    let Some(finished) = reading.finished_at.filter(|_| reading.phase.is_over()) else {
+        return !reading.phase.is_over();
+    };
+    checked.is_some_and(|checked| checked < finished)
+        && now.millis_since(finished) < CHECKS_FOLLOW_MS
+}
+
 #[component]
-fn Figures(tally: MfaTally, domain: String) -> impl IntoView {
+fn Figures(id: ApplicationId, tally: MfaTally, domain: String) -> impl IntoView {
     let rows = [
-        ("People who would be asked twice", tally.asked),
+        (
+            "People who would be asked twice",
+            tally.asked,
+            Some(Asked::Twice),
+        ),
         (
             "Administrators with per-user MFA",
             tally.administrators_asked,
+            Some(Asked::Administrators),
         ),
-        ("Off", tally.disabled),
-        ("Could not be read", tally.unreadable),
+        ("Off", tally.disabled, None),
+        (
+            "Could not be read",
+            tally.unreadable,
+            Some(Asked::Unreadable),
+        ),
     ]
-    .map(|(name, number)| {
+    .map(|(name, number, asked)| {
+        let shown = match asked.filter(|_| number > 0) {
+            Some(asked) => view! { <a href=people_of(id, asked)>{number}</a> }.into_any(),
+            None => number.into_any(),
+        };
         view! {
             <div>
                 <dt>{name}</dt>
-                <dd class="num">{number}</dd>
+                <dd class="num">{shown}</dd>
             </div>
         }
     });
@@ -144,7 +179,7 @@ fn told(reading: &AccountReading) -> String {
             tally.accounts
         ),
         Phase::Registrations => "Counting what people have registered".to_owned(),
-        Phase::Done => "All accounts are read".to_owned(),
+        Phase::Done => "All accounts are read; the checks are made again".to_owned(),
         Phase::Failed => "The accounts could not be read".to_owned(),
     }
 }
@@ -182,11 +217,15 @@ fn follow(id: ApplicationId, portal: Portal) -> impl Stream<Item = Result<Event,
     stream! {
         let mut shown = None;
         for _ in 0..MOST_ROUNDS {
-            let now = async {
-                account_readings::find(&mut *portal.store.read().await?, id).await
+            let known = async {
+                let mut db = portal.store.read().await?;
+                let checks = readiness::list(&mut db, id).await?;
+                let reading = account_readings::find(&mut db, id).await?;
+                Ok::<_, signpost_store::Error>((reading, checked_at(&checks)))
             };
-            let Ok(now) = now.await else { return };
-            let Some(reading) = now.filter(|reading| !reading.phase.is_over()) else {
+            let Ok((reading, checked)) = known.await else { return };
+            let now = portal.clock.now();
+            let Some(reading) = reading.filter(|reading| goes_on(reading, checked, now)) else {
                 yield Ok(Event::default().event("done").data("reload"));
                 return;
             };

@@ -2,9 +2,11 @@
 
 use leptos::prelude::*;
 use signpost_model::readiness::{CheckState, HandMark};
+use signpost_store::account_readings::Phase;
 use signpost_store::readiness::KnownCheck;
 
 use super::clicks::Clicks;
+use super::ways::Ways;
 use super::{Shown, status_of, time};
 use crate::components::{Button, ButtonSize, Check, Expander, Form, StatusBadge, TextField};
 use crate::urls;
@@ -45,6 +47,13 @@ pub(super) fn OneCheck(known: KnownCheck, shown: Shown) -> impl IntoView {
     });
     let clicks = (!state.is_settled())
         .then(|| view! { <Clicks check=key practice=shown.practice.clone() /> });
+    let tally = shown
+        .reading
+        .as_ref()
+        .filter(|reading| reading.phase == Phase::Done)
+        .map(|reading| reading.tally);
+    let settled = state.is_settled();
+    let ways = view! { <Ways id=id check=key settled=settled tally=tally /> };
     let mark = key
         .hand_mark()
         .map(|mark| view! { <Mark mark=mark shown=shown.clone() /> });
@@ -81,6 +90,7 @@ pub(super) fn OneCheck(known: KnownCheck, shown: Shown) -> impl IntoView {
         view! {
             {next}
             {notes}
+            {ways}
             {waived}
             {clicks}
             {mark}

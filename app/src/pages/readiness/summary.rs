@@ -116,7 +116,7 @@ pub(super) fn PageSummary(shown: Shown) -> impl IntoView {
             actions=move || may.then(|| view! { <RecheckAll id=id first=false /> })
         >
             <div class="card__body stack stack--tight">
-                <ul class="row plain" role="list" aria-label="Checks by state">{badges}</ul>
+                <ul class="row" role="list" aria-label="Checks by state">{badges}</ul>
                 {blocked}
                 <p class="hint">"Checked " {oldest.and_then(time)}</p>
             </div>
