@@ -21,7 +21,9 @@ pub use features::choose_features;
 pub use files::file;
 pub use history::HistoryPage;
 pub use people::PeoplePage;
-pub use plans::{plan_per_user_mfa, plan_put_back, plan_renewal, plan_security_defaults};
+pub use plans::{
+    plan_certificate, plan_per_user_mfa, plan_put_back, plan_renewal, plan_security_defaults,
+};
 pub use registration::RegistrationPage;
 pub use summary::SummaryCard;
 
@@ -63,6 +65,7 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/api/readiness/put-back", WRITE),
     ("POST", "/api/readiness/renew-secret", WRITE),
     ("POST", "/api/readiness/certificate", WRITE),
+    ("POST", "/api/readiness/certificate/upload", WRITE),
     ("POST", "/api/readiness/certificate/use", WRITE),
     ("POST", "/api/readiness/certificate/discard", WRITE),
 ];

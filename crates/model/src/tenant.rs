@@ -22,6 +22,8 @@ pub enum TenantRequest {
     TurnOffPerUserMfa { administrators: bool },
     /// A new secret for the registration, in use, and the old one gone.
     RenewSecret,
+    /// The certificate that waits is uploaded and in use, and what was in use before is gone.
+    UseCertificate,
     /// The domain signs in through this identity provider, and is taken back by itself unless
     /// somebody confirms in time.
     Federate {
@@ -54,6 +56,7 @@ impl TenantRequest {
             Self::SetSecurityDefaults { enabled: false } => "Turn off security defaults",
             Self::TurnOffPerUserMfa { .. } => "Turn off per-user MFA",
             Self::RenewSecret => "Renew the client secret",
+            Self::UseCertificate => "Upload the certificate and use it",
             Self::Federate { .. } => "Federate the domain",
             Self::UpdateFederation { .. } => "Update the federation of the domain",
             Self::RevertFederation {
@@ -111,6 +114,23 @@ pub enum TenantAction {
         key_id: String,
         name: String,
     },
+    /// Uploads a certificate whose key is here, tries it, and uses it from then on.
+    AddCertificate {
+        /// ObjectId of the registration.
+        registration: String,
+        /// SHA-1 of the certificate in hexadecimal: by which it is found again.
+        thumbprint: String,
+        /// DER as base64.
+        certificate: String,
+        starts_at: Timestamp,
+        ends_at: Timestamp,
+    },
+    /// Removes a certificate of the registration that is not in use.
+    RemoveCertificate {
+        registration: String,
+        key_id: String,
+        thumbprint: String,
+    },
     /// A managed domain becomes federated.
     Federate {
         domain: String,
@@ -152,6 +172,8 @@ impl TenantAction {
             Self::SetPerUserMfa { .. } => "set_per_user_mfa",
             Self::AddSecret { .. } => "add_secret",
             Self::RemoveSecret { .. } => "remove_secret",
+            Self::AddCertificate { .. } => "add_certificate",
+            Self::RemoveCertificate { .. } => "remove_certificate",
             Self::Federate { .. } => "federate",
             Self::UpdateFederation { .. } => "update_federation",
             Self::RevertFederation { .. } => "revert_federation",
@@ -170,7 +192,8 @@ impl TenantAction {
             } => "Turn off",
             Self::SetPerUserMfa { .. } => "Turn on",
             Self::AddSecret { .. } => "Add and use",
-            Self::RemoveSecret { .. } => "Remove",
+            Self::AddCertificate { .. } => "Upload and use",
+            Self::RemoveSecret { .. } | Self::RemoveCertificate { .. } => "Remove",
             Self::Group { change, .. } => change.label(),
             Self::Federate { .. } => "Federate",
             Self::UpdateFederation { .. } => "Update federation",
@@ -186,6 +209,8 @@ impl TenantAction {
             | Self::SetPerUserMfa { .. }
             | Self::AddSecret { .. }
             | Self::RemoveSecret { .. }
+            | Self::AddCertificate { .. }
+            | Self::RemoveCertificate { .. }
             | Self::Federate { .. }
             | Self::UpdateFederation { .. }
             | Self::RevertFederation { .. }
@@ -210,6 +235,11 @@ impl TenantAction {
             Self::AddSecret { registration, .. } | Self::RemoveSecret { registration, .. } => {
                 Subject::new("registration_secret", registration, "Client secret")
             }
+            // The same, so that nothing is removed before the certificate works.
+            Self::AddCertificate { registration, .. }
+            | Self::RemoveCertificate { registration, .. } => {
+                Subject::new("registration_secret", registration, "Certificate")
+            }
             Self::Federate { domain, .. }
             | Self::UpdateFederation { domain, .. }
             | Self::RevertFederation { domain, .. } => Subject::new("domain", domain, domain),
@@ -227,7 +257,11 @@ impl TenantAction {
             Self::SetSecurityDefaults { before, after } => Some((json!(before), json!(after))),
             Self::SetPerUserMfa { before, after, .. } => Some((json!(before), json!(after))),
             // The ledger holds what is Signpost's of groups, and snapshots what was there.
-            Self::Group { .. } | Self::AddSecret { .. } | Self::RemoveSecret { .. } => None,
+            Self::Group { .. }
+            | Self::AddSecret { .. }
+            | Self::RemoveSecret { .. }
+            | Self::AddCertificate { .. }
+            | Self::RemoveCertificate { .. } => None,
             // What the domain was stands in the plan, and Revert is the way back. An ImmutableId is
             // nobody's once its user signs in by another.
             Self::Federate { .. }

@@ -8,6 +8,7 @@ mod engine;
 pub mod federation;
 mod graph_federation;
 mod graph_settings;
+mod own_credential;
 mod plan;
 
 use std::future::Future;
@@ -18,10 +19,12 @@ use signpost_model::run::Outcome;
 pub use crate::apply::{Answer, Ended, ReadFailure, Signal, Surroundings, Why};
 pub use engine::apply;
 pub use graph_federation::read_domain;
-pub use graph_settings::{GraphSettings, Secrets, per_user_mfa};
+pub use graph_settings::{GraphSettings, per_user_mfa};
+pub use own_credential::{InUse, OwnCredential};
 pub use plan::{
-    AskedAccount, ListedSecret, PutBack, TenantPlan, hash, put_back, renew_secret,
-    set_security_defaults, turn_off_per_user_mfa,
+    AskedAccount, ListedCertificate, ListedCredential, ListedSecret, PutBack, TenantPlan,
+    WaitingCertificate, hash, put_back, renew_secret, set_security_defaults, turn_off_per_user_mfa,
+    use_certificate,
 };
 
 /// The most changes that are under way side by side.

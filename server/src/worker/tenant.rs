@@ -7,21 +7,20 @@ use app::portal::Portal;
 use signpost_app as app;
 use signpost_graph::{Client, ErrorKind, ObjectId};
 use signpost_model::readiness::PerUserMfa;
-use signpost_model::run::{Outcome, Run, RunFailure, RunMode, WaitsFor};
+use signpost_model::run::{Outcome, Run, RunMode, WaitsFor};
 use signpost_model::{Author, KeptValue, PlannedTenantAction, TenantRequest, Timestamp};
 use signpost_store::runs::actions::ActionState;
 use signpost_store::runs::tenant_actions::{self, StoredTenantAction};
 use signpost_store::runs::{self, RunLease};
 use signpost_store::{Error, Result, account_readings, kept_values, readiness};
 use signpost_sync::tenant::{
-    self, AskedAccount, Ended, GraphSettings, ListedSecret, Secrets as _, Signal, Step,
-    Surroundings, TenantJournal, TenantPlan,
+    self, AskedAccount, Ended, GraphSettings, Signal, Step, Surroundings, TenantJournal, TenantPlan,
 };
 use signpost_sync::translate::run_failure;
 
 use super::journal::signal;
-use super::secret::StoredSecret;
-use super::{Interrupted, Worker, federation};
+use super::own_credential::StoredCredential;
+use super::{Interrupted, Worker, federation, renewing};
 
 /// Remembered values read at a time.
 const CHUNK: i64 = 200;
@@ -92,7 +91,8 @@ async fn plan(
             let accounts = asked_accounts(worker, lease, *administrators, client).await?;
             Ok(tenant::turn_off_per_user_mfa(&accounts))
         }
-        TenantRequest::RenewSecret => renewal(worker, lease, client).await,
+        TenantRequest::RenewSecret => renewing::secret(worker, lease, client).await,
+        TenantRequest::UseCertificate => renewing::certificate(worker, lease, client).await,
         TenantRequest::PutBack => Ok(TenantPlan::Changes(put_back(worker, lease, client).await?)),
     }
 }
@@ -116,53 +116,6 @@ async fn with_old_values(
         Err(other) => return Err(other),
     }
     Ok(TenantPlan::Changes(changes))
-}
-
-/// How long a secret that Signpost makes lasts.
-const SECRET_DAYS: i64 = 365;
-
-/// The changes that give the registration another secret.
-async fn renewal(
-    worker: &Worker,
-    lease: &RunLease,
-    client: &Client,
-) -> std::result::Result<TenantPlan, Interrupted> {
-    let secrets = StoredSecret::of(worker, lease).await?;
-    let Some(secrets) = secrets else {
-        return Ok(refused(
-            "The application signs in with a certificate, or not at all: there is no secret to renew.",
-        ));
-    };
-    let found = client.application_credentials(secrets.own).await;
-    let Some(registration) = found.map_err(unread)? else {
-        return Ok(refused(
-            "The registration lives in another tenant and cannot be changed from here.",
-        ));
-    };
-    let id = registration.id.map(|id| id.to_string()).unwrap_or_default();
-    let listed: Vec<ListedSecret> = registration
-        .secrets
-        .into_iter()
-        .filter_map(|secret| {
-            Some(ListedSecret {
-                key_id: secret.key_id?.to_string(),
-                name: secret.display_name.unwrap_or_default(),
-                hint: secret.hint.unwrap_or_default(),
-            })
-        })
-        .collect();
-    let in_use = secrets.hint().await.unwrap_or_default();
-    let now = worker.now();
-    let ends_at = now.plus_days(SECRET_DAYS);
-    Ok(tenant::renew_secret(&id, &listed, &in_use, now, ends_at))
-}
-
-fn refused(text: &str) -> TenantPlan {
-    TenantPlan::Refused(RunFailure {
-        text: text.to_owned(),
-        code: None,
-        request_id: None,
-    })
 }
 
 /// Accounts that Microsoft asked for a second factor when they were last read, each read again:
@@ -277,7 +230,7 @@ async fn read_now(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn unread(error: signpost_graph::Error) -> Interrupted {
+pub(super) fn unread(error: signpost_graph::Error) -> Interrupted {
     Interrupted::Failed(run_failure(&error))
 }
 
@@ -318,14 +271,14 @@ pub(super) async fn look_again(worker: &Worker, lease: &RunLease, run: &Run) -> 
 /// Carries out what the plan still has to do to the tenant itself.
 pub(super) async fn apply(worker: &Worker, lease: &RunLease, client: Client) -> Result<Ended> {
     let portal = &worker.portal;
-    let secrets = StoredSecret::about(worker, lease).await?;
+    let kept = StoredCredential::of(worker, lease).await?;
     let journal = Journal {
         portal: portal.clone(),
         lease: lease.clone(),
     };
     let clock = Arc::clone(&portal.graph_clock);
-    let own = secrets.own;
-    let settings = GraphSettings::new(client, own, Arc::new(secrets), Arc::clone(&clock));
+    let own = kept.own;
+    let settings = GraphSettings::new(client, own, Arc::new(kept), Arc::clone(&clock));
     let surroundings = Surroundings {
         clock: clock.as_ref(),
         random: portal.random.as_ref(),

@@ -3,6 +3,7 @@
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use signpost_app::connector::{Connector, stored};
 use signpost_model::Role;
 use signpost_model::connection::CredentialKind;
 use signpost_model::readiness::{CheckKey, CheckState, MfaTally};
@@ -11,7 +12,7 @@ use signpost_server::readings;
 use signpost_store::account_readings::{self, Phase, Registrations};
 use signpost_store::connection_certificates::{self, Which};
 use signpost_store::readiness::KnownCheck;
-use signpost_store::{both_engines, connections, readiness};
+use signpost_store::{PageRequest, audit, both_engines, connections, readiness};
 
 use crate::support::Answer;
 use crate::syncing::Rehearsal;
@@ -92,12 +93,7 @@ impl Rehearsal {
 
     /// Applies the plan on whose page the answer leads.
     async fn apply_plan(&self, answer: &Answer) -> signpost_model::run::Run {
-        let id = answer
-            .location()
-            .trim_start_matches("/runs/")
-            .parse()
-            .unwrap();
-        let run = self.until_it_rests(self.run(id).await).await;
+        let run = self.planned_run(answer).await;
         assert_eq!(run.state, RunState::AwaitingApproval, "{run:#?}");
         let (id, hash) = (run.id.to_string(), run.plan_hash.clone().unwrap());
         let fields = [("run", id.as_str()), ("hash", hash.as_str())];
@@ -152,41 +148,78 @@ both_engines! {
 
     async fn a_missing_permission_makes_its_checks_unknown_and_is_named(store: Store) {
         let rehearsal = Rehearsal::begin(store).await;
-        rehearsal.revoke(&["Policy.Read.All", "RoleManagement.Read.Directory"]).await;
-        let checks = rehearsal.check_all().await;
-        for (key, permission) in [
+        let needed = [
             (CheckKey::SecurityDefaults, "Policy.Read.All"),
             (CheckKey::BreakGlass, "RoleManagement.Read.Directory"),
-        ] {
+            (CheckKey::CredentialEnd, "Application.Read.All"),
+        ];
+        rehearsal.revoke(&needed.map(|(_, permission)| permission)).await;
+        let checks = rehearsal.check_all().await;
+        for (key, permission) in needed {
             let known = checks.iter().find(|known| known.check.key == key).unwrap();
             assert_eq!(known.state(), CheckState::Unknown);
             assert_eq!(known.check.missing.as_deref(), Some(permission));
+            assert!(known.check.next.contains(&format!("Grant {permission}")), "{known:#?}");
         }
         assert_eq!(state_of(&checks, CheckKey::DomainVerified), CheckState::Passed);
         assert_eq!(state_of(&checks, CheckKey::Permissions), CheckState::Failed);
         let page = rehearsal.browser.get(&rehearsal.readiness_page()).await.body;
         assert!(page.contains("the permission Policy.Read.All is missing"));
+        rehearsal.revoke(&["Domain.Read.All"]).await;
+        let checks = rehearsal.check_all().await;
+        for key in [
+            CheckKey::DomainVerified, CheckKey::DomainNotDefault, CheckKey::DomainRoot,
+            CheckKey::UserNames, CheckKey::MfaHandover,
+        ] {
+            let known = checks.iter().find(|known| known.check.key == key).unwrap();
+            assert_eq!(known.state(), CheckState::Unknown, "{known:#?}");
+            assert!(known.check.missing.is_some(), "{known:#?}");
+        }
     }
 
-    async fn bad_answers_make_a_check_unknown_and_leave_the_others(store: Store) {
+    async fn a_bad_answer_makes_its_check_unknown_with_the_reason_and_leaves_the_others(store: Store) {
         let rehearsal = Rehearsal::begin(store).await;
-        let policy = "/policies/identitySecurityDefaultsEnforcementPolicy";
-        for effect in [
-            json!({"status": 200, "body": "<html>sign in</html>"}),
-            json!({"status": 200, "body": {"isEnabled": "perhaps"}}),
-            json!({"status": 403, "code": "Authorization_RequestDenied"}),
-            json!({"status": 404, "code": "Request_ResourceNotFound"}),
-            json!({"status": 429, "headers": {"Retry-After": "60"}, "code": "TooManyRequests"}),
-            json!({"status": 503, "body": "down"}),
+        // While security defaults ask everybody, nobody has to know the other policies.
+        rehearsal.admin(&[("what", "security-defaults"), ("to", "off")]).await;
+        let about = [
+            ("/policies/identitySecurityDefaultsEnforcementPolicy", &[CheckKey::SecurityDefaults][..]),
+            ("/identity/conditionalAccess/policies", &[CheckKey::MfaRemains]),
+            ("/domains", &[CheckKey::DomainVerified, CheckKey::DomainNotDefault, CheckKey::DomainRoot, CheckKey::UserNames]),
+            ("/domains/{id}/federationConfiguration", &[CheckKey::MfaHandover]),
+            ("/directoryRoles", &[CheckKey::BreakGlass]),
+            ("/applications(appId='{id}')", &[CheckKey::CredentialEnd]),
+            ("/organization", &[CheckKey::Clock]),
+        ];
+        let all: Vec<CheckKey> = about.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
+        for (effect, words) in [
+            (json!({"status": 200, "body": "<html>sign in</html>"}), "could not be read"),
+            (json!({"status": 200, "body": {"isEnabled": "perhaps", "value": 7}}), "could not be read"),
+            (json!({"status": 403, "code": "Authorization_RequestDenied"}), "does not allow it"),
+            (json!({"status": 429, "headers": {"Retry-After": "60"}, "code": "TooManyRequests"}), "asked to slow down"),
+            (json!({"status": 503, "body": "down"}), "did not answer"),
         ] {
-            let mut fault = effect.clone();
-            fault["method"] = json!("GET");
-            fault["route"] = json!(policy);
-            rehearsal.control("faults", fault).await;
+            for (route, _) in about {
+                let mut fault = effect.clone();
+                fault["method"] = json!("GET");
+                fault["route"] = json!(route);
+                rehearsal.control("faults", fault).await;
+            }
             let checks = rehearsal.check_all().await;
-            let state = state_of(&checks, CheckKey::SecurityDefaults);
-            assert_eq!(state, CheckState::Unknown, "{effect}");
-            assert_eq!(state_of(&checks, CheckKey::DomainVerified), CheckState::Passed);
+            for known in &checks {
+                let key = known.check.key;
+                if !all.contains(&key) {
+                    continue;
+                }
+                // Our clock needs the date of any answer, and no more of it.
+                if key == CheckKey::Clock && effect["status"] == 200 {
+                    continue;
+                }
+                assert_eq!(known.state(), CheckState::Unknown, "{effect}: {known:#?}");
+                assert!(known.check.sentence.contains(words), "{effect}: {known:#?}");
+                assert!(!known.check.next.is_empty(), "{known:#?}");
+            }
+            assert_eq!(state_of(&checks, CheckKey::SignIn), CheckState::Passed);
+            assert_eq!(state_of(&checks, CheckKey::Metadata), CheckState::Passed);
             let url = format!("{}/_practice/faults", rehearsal.tenant);
             rehearsal.http.delete(url).send().await.unwrap();
         }
@@ -364,6 +397,74 @@ both_engines! {
         let page = rehearsal.browser.get(&format!("{}/registration", rehearsal.readiness_page())).await;
         assert!(!page.body.contains(key.expose()));
     }
+
+    async fn the_next_certificate_is_uploaded_tried_and_used_and_the_secret_goes_last(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.permit(&["Application.ReadWrite.OwnedBy"]).await;
+        let others = rehearsal.registered().await;
+        rehearsal.press("certificate", &[]).await;
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        let run = rehearsal.apply_plan(&answer).await;
+        assert_eq!((run.state, run.tally.applied), (RunState::Succeeded, 2), "{run:#?}");
+        assert_eq!(rehearsal.credential().await, CredentialKind::Certificate);
+        let held = rehearsal.registered().await;
+        assert_eq!((held.secrets.len(), held.certificates.len()), (others.secrets.len() - 1, 1));
+        let checks = rehearsal.check_all().await;
+        assert_eq!(state_of(&checks, CheckKey::SignIn), CheckState::Passed);
+        // From one certificate to the next no permission is needed: the old key vouches for it.
+        rehearsal.revoke(&["Application.ReadWrite.OwnedBy"]).await;
+        let first = held.certificates[0].key_id;
+        rehearsal.press("certificate", &[]).await;
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        let run = rehearsal.apply_plan(&answer).await;
+        assert_eq!((run.state, run.tally.applied), (RunState::Succeeded, 2), "{run:#?}");
+        let held = rehearsal.registered().await;
+        assert_eq!(held.certificates.len(), 1);
+        assert_ne!(held.certificates[0].key_id, first);
+        let checks = rehearsal.check_all().await;
+        assert_eq!(state_of(&checks, CheckKey::SignIn), CheckState::Passed);
+        assert_eq!(state_of(&checks, CheckKey::CredentialEnd), CheckState::Passed);
+        let mut db = rehearsal.app.portal.store.read().await.unwrap();
+        let events = audit::list(&mut db, &audit::AuditFilter::default(), &PageRequest::first(50)).await;
+        let used = events.unwrap().items.iter().filter(|event| event.action == "connection.certificate_used").count();
+        assert_eq!(used, 2);
+        rehearsal.conformance.assert_clean();
+    }
+
+    async fn without_the_permission_the_certificate_goes_by_hand_and_the_reason_is_named(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.press("certificate", &[]).await;
+        let page = rehearsal.browser.get(&format!("{}/registration", rehearsal.readiness_page())).await;
+        assert!(!page.body.contains("Plan to upload"), "{}", page.body);
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        let run = rehearsal.planned_run(&answer).await;
+        assert_eq!(run.state, RunState::Failed, "{run:#?}");
+        let why = run.failure.unwrap().text;
+        assert!(why.contains("Application.ReadWrite.OwnedBy") && why.contains("upload it in Entra"), "{why}");
+        assert_eq!(rehearsal.credential().await, CredentialKind::Secret);
+    }
+
+    async fn a_refused_upload_leaves_the_secret_in_use_and_removes_nothing(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.permit(&["Application.ReadWrite.OwnedBy"]).await;
+        let before = rehearsal.registered().await;
+        // Granted, but somebody else owns the registration.
+        rehearsal.control("faults", json!({"method": "PATCH", "route": "/applications/{id}",
+            "status": 403, "code": "Authorization_RequestDenied"})).await;
+        rehearsal.press("certificate", &[]).await;
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        let run = rehearsal.apply_plan(&answer).await;
+        assert_eq!(run.tally.applied, 0, "{run:#?}");
+        assert_eq!(rehearsal.credential().await, CredentialKind::Secret);
+        assert_eq!(rehearsal.registered().await.secrets.len(), before.secrets.len());
+        let page = rehearsal.browser.get(&format!("/runs/{}", run.id)).await;
+        assert!(page.body.contains("does not let Signpost change its own registration"), "{}", page.body);
+        let checks = rehearsal.check_all().await;
+        assert_eq!(state_of(&checks, CheckKey::SignIn), CheckState::Passed);
+    }
 }
 
 impl Rehearsal {
@@ -398,6 +499,31 @@ impl Rehearsal {
         let ours = self.app.portal.clock.now().as_millis();
         self.app.clock.advance_millis(theirs - ours);
         self.browser = self.app.sign_in(Role::Administrator).await;
+    }
+
+    /// The registration as Microsoft lists it.
+    async fn registered(&self) -> signpost_graph::Registration {
+        let portal = &self.app.portal;
+        let mut db = portal.store.read().await.unwrap();
+        let known = stored(&portal.store, &mut db, self.application).await;
+        let (connection, credential) = known.unwrap().unwrap();
+        drop(db);
+        let client = Connector::of(portal)
+            .for_page(&connection.settings, &credential)
+            .unwrap();
+        let own = connection.settings.client_id.parse().unwrap();
+        let found = client.application_credentials(own).await;
+        found.unwrap().unwrap()
+    }
+
+    /// The run on whose page the answer leads, once it rests.
+    async fn planned_run(&self, answer: &Answer) -> signpost_model::run::Run {
+        let id = answer
+            .location()
+            .trim_start_matches("/runs/")
+            .parse()
+            .unwrap();
+        self.until_it_rests(self.run(id).await).await
     }
 
     async fn credential(&self) -> CredentialKind {

@@ -78,7 +78,9 @@ pub(super) fn CredentialCard(
     });
     let steps = (may && credential.is_some()).then(|| {
         if waits {
-            view! { <Steps id=id /> }.into_any()
+            // Who signs in with a certificate proves by it that the registration is theirs.
+            let uploads = renews || !has_secret;
+            view! { <Steps id=id uploads=uploads /> }.into_any()
         } else {
             view! {
                 <Form action="/api/readiness/certificate">
@@ -122,9 +124,28 @@ fn row(known: &ConnectionCertificate, word: &'static str, tone: Tone) -> AnyView
 }
 
 #[component]
-fn Steps(id: ApplicationId) -> impl IntoView {
+fn Steps(id: ApplicationId, uploads: bool) -> impl IntoView {
     let href = urls::application_readiness_file(id, "signpost.cer");
+    let itself = if uploads {
+        view! {
+            <Form action="/api/readiness/certificate/upload">
+                <input type="hidden" name="application" value=id.to_string() />
+                <Button look=Look::Primary>"Plan to upload and use the certificate"</Button>
+            </Form>
+            <p class="hint">"You see the plan first. Signpost uploads the certificate to its own registration and tries it; what it signed in with before goes last. If Microsoft does not allow it, the plan says so and nothing changes: then go by hand."</p>
+        }
+        .into_any()
+    } else {
+        view! {
+            <p class="hint">
+                "Signpost can upload it itself once it has Application.ReadWrite.OwnedBy and owns its registration. Until then go by hand."
+            </p>
+        }
+        .into_any()
+    };
     view! {
+        {itself}
+        <h3>"By hand"</h3>
         <ol class="stack stack--tight">
             <li>
                 "Download the certificate; it holds no key. "
@@ -135,7 +156,7 @@ fn Steps(id: ApplicationId) -> impl IntoView {
                 "Let Signpost try to sign in with it. Only when that works is it used."
                 <Form action="/api/readiness/certificate/use">
                     <input type="hidden" name="application" value=id.to_string() />
-                    <Button look=Look::Primary>"Try and use certificate"</Button>
+                    <Button>"Try and use certificate"</Button>
                 </Form>
             </li>
         </ol>

@@ -49,9 +49,11 @@ pub(super) fn DefaultsPart(shown: Shown) -> impl IntoView {
         .any(|permission| has(&shown, permission));
     if !may {
         return view! {
-            <div class="card__body hint">
-                "Signpost can turn them off itself, as a plan that you look at first, once it has the permission Policy.ReadWrite.SecurityDefaults."
-            </div>
+            <p class="card__body hint">
+                "Signpost can turn them off itself, as a plan that you look at first: tick Switch security defaults under "
+                <a href=urls::application_registration(id)>"Features and permissions"</a>
+                " and grant Policy.ReadWrite.SecurityDefaults."
+            </p>
         }
         .into_any();
     }
@@ -106,15 +108,17 @@ pub(super) fn MfaPart(shown: Shown) -> impl IntoView {
     if !shown.may || tally.asked + tally.administrators_asked == 0 {
         return ().into_any();
     }
+    let id = shown.id;
     if !has(&shown, SWITCH_MFA) {
         return view! {
             <p class="hint">
-                "Signpost can turn it off itself, as a plan that you look at first, once it has the permission Policy.ReadWrite.AuthenticationMethod."
+                "Signpost can turn it off itself, as a plan that you look at first: tick Switch per-user MFA under "
+                <a href=urls::application_registration(id)>"Features and permissions"</a>
+                " and grant Policy.ReadWrite.AuthenticationMethod."
             </p>
         }
         .into_any();
     }
-    let id = shown.id;
     let administrators = (tally.administrators_asked > 0).then(|| {
         view! {
             <CheckBox
@@ -251,6 +255,18 @@ pub async fn plan_put_back() -> Result<(), PortalError> {
         let (portal, posted) = (portal()?, Posted::current());
         let id = posted_application(&portal, &posted).await?;
         plan(&portal, id, TenantRequest::PutBack).await
+    })
+    .await
+}
+
+/// Plans to upload the certificate that waits and to use it.
+#[server(prefix = "/api", endpoint = "readiness/certificate/upload")]
+pub async fn plan_certificate() -> Result<(), PortalError> {
+    respond(async move {
+        require(Role::Administrator)?;
+        let (portal, posted) = (portal()?, Posted::current());
+        let id = posted_application(&portal, &posted).await?;
+        plan(&portal, id, TenantRequest::UseCertificate).await
     })
     .await
 }

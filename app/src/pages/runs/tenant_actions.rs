@@ -102,8 +102,12 @@ const fn look_of(action: &TenantAction) -> (Icon, Tone) {
         TenantAction::SetSecurityDefaults { .. } | TenantAction::SetPerUserMfa { .. } => {
             (Icon::Lock, Tone::Warn)
         }
-        TenantAction::AddSecret { .. } => (Icon::KeyRound, Tone::Info),
-        TenantAction::RemoveSecret { .. } => (Icon::Trash2, Tone::Warn),
+        TenantAction::AddSecret { .. } | TenantAction::AddCertificate { .. } => {
+            (Icon::KeyRound, Tone::Info)
+        }
+        TenantAction::RemoveSecret { .. } | TenantAction::RemoveCertificate { .. } => {
+            (Icon::Trash2, Tone::Warn)
+        }
         TenantAction::Group { change, .. } => group_actions::look_of(change),
         TenantAction::Federate { .. } | TenantAction::UpdateFederation { .. } => {
             (Icon::Waypoints, Tone::Warn)
@@ -136,6 +140,21 @@ pub(super) fn differences(action: &TenantAction) -> Vec<Difference> {
         ],
         TenantAction::RemoveSecret { name, .. } => {
             vec![Difference::new("Secret", Some(name.clone()), None)]
+        }
+        TenantAction::AddCertificate {
+            thumbprint,
+            ends_at,
+            ..
+        } => vec![
+            Difference::new("Certificate", None, Some(thumbprint.clone())),
+            Difference::new("Ends", None, Some(ends_at.to_string())),
+        ],
+        TenantAction::RemoveCertificate { thumbprint, .. } => {
+            vec![Difference::new(
+                "Certificate",
+                Some(thumbprint.clone()),
+                None,
+            )]
         }
         TenantAction::Federate {
             after,

@@ -3,32 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
-use signpost_graph::{
-    self as graph, Client, ClientId, Clock, ObjectId, RegisteredSecret, SecretText, Write,
-};
+use signpost_graph::{self as graph, Client, ClientId, Clock, ObjectId, Write};
+use signpost_model::TenantAction;
 use signpost_model::readiness::PerUserMfa;
-use signpost_model::{TenantAction, Timestamp};
 
+use super::own_credential::{OwnCredential, OwnRegistration};
 use super::{Answer, ReadFailure, Standing, TenantSettings, graph_federation};
 use crate::apply::graph_tenant::{judge, not_graphs, read_failure};
-
-/// The secret that the application signs in with: kept by the caller, sealed.
-pub trait Secrets: fmt::Debug + Send + Sync {
-    /// The first characters of the secret in use, as registrations list them.
-    fn hint(&self) -> BoxFuture<'_, Option<String>>;
-
-    /// Tries a new secret and keeps it in the place of the one in use. An error, in words, leaves
-    /// the old one in use.
-    fn take(&self, secret: SecretText) -> BoxFuture<'_, Result<(), String>>;
-}
 
 /// A tenant reached through a Graph client.
 pub struct GraphSettings {
     client: Client,
     /// The client id of the application itself.
     own: ClientId,
-    secrets: Arc<dyn Secrets>,
+    credential: Arc<dyn OwnCredential>,
     clock: Arc<dyn Clock>,
 }
 
@@ -43,13 +31,13 @@ impl GraphSettings {
     pub fn new(
         client: Client,
         own: ClientId,
-        secrets: Arc<dyn Secrets>,
+        credential: Arc<dyn OwnCredential>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             client,
             own,
-            secrets,
+            credential,
             clock,
         }
     }
@@ -64,24 +52,22 @@ impl GraphSettings {
             // Carried out by the apply of groups.
             TenantAction::Group { .. } => Ok(Standing::Other),
             TenantAction::AddSecret { name, .. } => {
-                let listed = self.listed(|secret| secret.display_name.as_ref() == Some(name));
-                Ok(match listed.await? {
-                    None => Standing::Before,
-                    Some(secret) if self.is_in_use(&secret).await => Standing::After,
-                    // Its value is not known to us: nothing may be built on it.
-                    Some(_) => Standing::Other,
-                })
+                self.registration().standing_of_add_secret(name).await
             }
             TenantAction::RemoveSecret { key_id, .. } => {
-                let wanted: Option<uuid::Uuid> = key_id.parse().ok();
-                let listed =
-                    self.listed(|secret| secret.key_id.is_some() && secret.key_id == wanted);
-                Ok(match listed.await? {
-                    None => Standing::After,
-                    // Whoever removed it would lock Signpost out.
-                    Some(secret) if self.is_in_use(&secret).await => Standing::Other,
-                    Some(_) => Standing::Before,
-                })
+                self.registration().standing_of_remove_secret(key_id).await
+            }
+            TenantAction::AddCertificate { thumbprint, .. } => {
+                let registration = self.registration();
+                Ok(registration.standing_of_add_certificate(thumbprint).await)
+            }
+            TenantAction::RemoveCertificate {
+                key_id, thumbprint, ..
+            } => {
+                let registration = self.registration();
+                registration
+                    .standing_of_remove_certificate(key_id, thumbprint)
+                    .await
             }
             TenantAction::SetPerUserMfa {
                 account,
@@ -134,12 +120,37 @@ impl GraphSettings {
                 registration,
                 name,
                 ends_at,
-            } => self.add_secret(&registration, &name, ends_at).await,
+            } => {
+                let own = self.registration();
+                own.add_secret(&registration, &name, ends_at).await
+            }
             TenantAction::RemoveSecret {
                 registration,
                 key_id,
                 ..
-            } => self.remove_secret(&registration, &key_id).await,
+            } => {
+                let own = self.registration();
+                own.remove_secret(&registration, &key_id).await
+            }
+            TenantAction::AddCertificate {
+                registration,
+                thumbprint,
+                certificate,
+                starts_at,
+                ends_at,
+            } => {
+                let (own, days) = (self.registration(), (starts_at, ends_at));
+                own.add_certificate(&registration, &thumbprint, &certificate, days)
+                    .await
+            }
+            TenantAction::RemoveCertificate {
+                registration,
+                key_id,
+                ..
+            } => {
+                let own = self.registration();
+                own.remove_certificate(&registration, &key_id).await
+            }
             TenantAction::Federate { domain, after, .. } => {
                 graph_federation::federate(client, &domain, &after).await
             }
@@ -176,59 +187,12 @@ impl GraphSettings {
 }
 
 impl GraphSettings {
-    async fn listed(
-        &self,
-        is_meant: impl Fn(&RegisteredSecret) -> bool,
-    ) -> Result<Option<RegisteredSecret>, ReadFailure> {
-        let found = self.client.application_credentials(self.own).await;
-        let found = found.map_err(|error| read_failure(&error))?;
-        let mut secrets = found.map(|found| found.secrets).unwrap_or_default();
-        secrets.retain(is_meant);
-        Ok(secrets.pop())
-    }
-
-    async fn is_in_use(&self, secret: &RegisteredSecret) -> bool {
-        let hint = self.secrets.hint().await;
-        // Where either does not say, it counts as in use.
-        hint.is_none() || secret.hint.is_none() || hint == secret.hint
-    }
-
-    /// Makes a secret, and uses it when it works; one that does not is removed again.
-    async fn add_secret(&self, registration: &str, name: &str, ends_at: Timestamp) -> Answer {
-        let (Ok(registration), Some(ends_at)) = (registration.parse(), ends_at.to_jiff()) else {
-            return not_graphs("The registration's id is none.");
-        };
-        let made = match self.client.add_password(registration, name, ends_at).await {
-            Ok(made) => made,
-            Err(error) => return judge(Err(error)),
-        };
-        match self.secrets.take(made.value).await {
-            Ok(()) => Answer::Done {
-                request_id: None,
-                object_id: None,
-            },
-            Err(why) => {
-                let undone = self.client.remove_password(registration, made.key_id).await;
-                let left = if undone.is_err() {
-                    " The new secret stays in the registration; the next renewal removes it."
-                } else {
-                    ""
-                };
-                not_graphs(&format!("{why}{left}"))
-            }
+    fn registration(&self) -> OwnRegistration<'_> {
+        OwnRegistration {
+            client: &self.client,
+            own: self.own,
+            kept: self.credential.as_ref(),
         }
-    }
-
-    async fn remove_secret(&self, registration: &str, key_id: &str) -> Answer {
-        let (Ok(registration), Ok(key_id)) = (registration.parse(), key_id.parse()) else {
-            return not_graphs("The secret's id is none.");
-        };
-        let removed = self.client.remove_password(registration, key_id).await;
-        judge(removed.map(|()| graph::Written {
-            status: 204,
-            request_id: None,
-            created: None,
-        }))
     }
 
     /// Accounts are read together, twenty to a call.
@@ -306,6 +270,8 @@ fn id_of(action: &TenantAction) -> Option<ObjectId> {
         | TenantAction::Group { .. }
         | TenantAction::AddSecret { .. }
         | TenantAction::RemoveSecret { .. }
+        | TenantAction::AddCertificate { .. }
+        | TenantAction::RemoveCertificate { .. }
         | TenantAction::Federate { .. }
         | TenantAction::UpdateFederation { .. }
         | TenantAction::RevertFederation { .. }
@@ -329,6 +295,8 @@ fn write_of(action: &TenantAction) -> Option<Write> {
         TenantAction::Group { .. }
         | TenantAction::AddSecret { .. }
         | TenantAction::RemoveSecret { .. }
+        | TenantAction::AddCertificate { .. }
+        | TenantAction::RemoveCertificate { .. }
         | TenantAction::Federate { .. }
         | TenantAction::UpdateFederation { .. }
         | TenantAction::RevertFederation { .. }

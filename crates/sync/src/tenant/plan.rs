@@ -113,6 +113,71 @@ pub fn renew_secret(
     )
 }
 
+/// A certificate as the registration lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedCertificate {
+    pub key_id: String,
+    /// SHA-1 in hexadecimal.
+    pub thumbprint: String,
+}
+
+/// A certificate that is made and whose key is here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingCertificate {
+    /// SHA-1 in hexadecimal.
+    pub thumbprint: String,
+    /// DER as base64.
+    pub certificate: String,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+}
+
+/// What the application signs in with, as the registration lists it; `None` where that is not
+/// certain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListedCredential {
+    Secret(Option<ListedSecret>),
+    Certificate(Option<ListedCertificate>),
+}
+
+/// The certificate that waits is uploaded, tried and used; what was in use before goes last, when
+/// it is certain which it is.
+pub fn use_certificate(
+    registration: &str,
+    waits: &WaitingCertificate,
+    in_use: ListedCredential,
+) -> TenantPlan {
+    let mut actions = vec![TenantAction::AddCertificate {
+        registration: registration.to_owned(),
+        thumbprint: waits.thumbprint.clone(),
+        certificate: waits.certificate.clone(),
+        starts_at: waits.starts_at,
+        ends_at: waits.ends_at,
+    }];
+    let registration = registration.to_owned();
+    actions.extend(match in_use {
+        ListedCredential::Secret(secret) => secret.map(|secret| TenantAction::RemoveSecret {
+            registration,
+            key_id: secret.key_id,
+            name: secret.name,
+        }),
+        ListedCredential::Certificate(old) => old
+            .filter(|old| !old.thumbprint.eq_ignore_ascii_case(&waits.thumbprint))
+            .map(|old| TenantAction::RemoveCertificate {
+                registration,
+                key_id: old.key_id,
+                thumbprint: old.thumbprint,
+            }),
+    });
+    let reason = Reason::AskedByOperator;
+    TenantPlan::Changes(
+        actions
+            .into_iter()
+            .map(|action| PlannedTenantAction { action, reason })
+            .collect(),
+    )
+}
+
 /// What becomes of remembered values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PutBack {
@@ -233,6 +298,47 @@ mod tests {
             vec![secret("1", "One", "Ab1"), secret("2", "Two", "Ab1")],
         ] {
             assert!(matches!(renewal(&secrets), TenantPlan::Refused(_)));
+        }
+    }
+
+    #[test]
+    fn what_was_in_use_goes_after_the_certificate_and_only_when_it_is_certain() {
+        let waits = WaitingCertificate {
+            thumbprint: "AA".to_owned(),
+            certificate: "MII".to_owned(),
+            starts_at: Timestamp::from_millis(0),
+            ends_at: Timestamp::from_millis(0),
+        };
+        let old = |thumbprint: &str| ListedCertificate {
+            key_id: "7".to_owned(),
+            thumbprint: thumbprint.to_owned(),
+        };
+        for (in_use, expected) in [
+            (
+                ListedCredential::Secret(Some(secret("1", "Signpost", "Ab1"))),
+                vec!["add_certificate", "remove_secret"],
+            ),
+            (ListedCredential::Secret(None), vec!["add_certificate"]),
+            (
+                ListedCredential::Certificate(Some(old("BB"))),
+                vec!["add_certificate", "remove_certificate"],
+            ),
+            (
+                ListedCredential::Certificate(Some(old("aa"))),
+                vec!["add_certificate"],
+            ),
+            (ListedCredential::Certificate(None), vec!["add_certificate"]),
+        ] {
+            let TenantPlan::Changes(changes) = use_certificate("app", &waits, in_use) else {
+                panic!("a plan")
+            };
+            let keys: Vec<&str> = changes.iter().map(|change| change.action.key()).collect();
+            assert_eq!(keys, expected);
+            let subjects: Vec<String> = changes
+                .iter()
+                .map(|change| change.action.subject().id)
+                .collect();
+            assert!(subjects.iter().all(|id| id == "app"), "one after the other");
         }
     }
 
