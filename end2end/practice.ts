@@ -18,6 +18,7 @@ export interface Account {
   onPremisesImmutableId: string | null;
   deletedDateTime: string | null;
   assignedLicenses: License[];
+  perUserMfaState: string;
 }
 
 export interface Credentials {
@@ -106,21 +107,10 @@ export class Practice {
 
   /** Makes Microsoft send the people of `domain` to `provider`, as the script Federate does. */
   async federate(domain: string, provider: string, protocol: "wsFed" | "saml"): Promise<void> {
-    const { tenant_id } = await this.credentials();
-    const { client_id, secret } = await this.registration("full");
-    const root = new URL(this.page).origin;
-    const form = new URLSearchParams({
-      grant_type: "client_credentials",
-      client_id,
-      client_secret: secret,
-      scope: "https://graph.microsoft.com/.default",
-    });
-    const token = await fetch(`${root}/${tenant_id}/oauth2/v2.0/token`, { method: "POST", body: form });
-    const { access_token } = await token.json();
     const metadata = await (await fetch(`${provider}/metadata.xml`)).text();
-    const answer = await fetch(`${root}/v1.0/domains/${domain}/federationConfiguration`, {
+    const answer = await fetch(`${this.url}/v1.0/domains/${domain}/federationConfiguration`, {
       method: "POST",
-      headers: { authorization: `Bearer ${access_token}`, "content-type": "application/json" },
+      headers: { authorization: `Bearer ${await this.token()}`, "content-type": "application/json" },
       body: JSON.stringify({
         "@odata.type": "#microsoft.graph.internalDomainFederation",
         displayName: "Contoso",
@@ -134,6 +124,30 @@ export class Practice {
       }),
     });
     if (!answer.ok) throw new Error(`the domain was not federated: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** What Graph answers to somebody who may read everything: a list by its members, and null for what is not there. */
+  async read(path: string) {
+    const headers = { authorization: `Bearer ${await this.token()}` };
+    const answer = await fetch(`${this.url}/v1.0/${path}`, { headers });
+    if (answer.status === 404) return null;
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+    const { value, "@odata.context": _context, ...one } = await answer.json();
+    return value ?? one;
+  }
+
+  /** A token of the registration that may do everything. */
+  private async token(): Promise<string> {
+    const { tenant_id } = await this.credentials();
+    const { client_id, secret } = await this.registration("full");
+    const body = new URLSearchParams({
+      grant_type: "client_credentials",
+      client_id,
+      client_secret: secret,
+      scope: "https://graph.microsoft.com/.default",
+    });
+    const answer = await fetch(`${this.url}/${tenant_id}/oauth2/v2.0/token`, { method: "POST", body });
+    return (await answer.json()).access_token;
   }
 
   private async call(method: string, path: string, body?: object) {

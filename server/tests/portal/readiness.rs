@@ -193,7 +193,8 @@ both_engines! {
         let all: Vec<CheckKey> = about.iter().flat_map(|(_, keys)| keys.iter().copied()).collect();
         for (effect, words) in [
             (json!({"status": 200, "body": "<html>sign in</html>"}), "could not be read"),
-            (json!({"status": 200, "body": {"isEnabled": "perhaps", "value": 7}}), "could not be read"),
+            (json!({"status": 200, "body": {"isEnabled": "perhaps", "value": 7,
+                "passwordCredentials": "none"}}), "could not be read"),
             (json!({"status": 403, "code": "Authorization_RequestDenied"}), "does not allow it"),
             (json!({"status": 429, "headers": {"Retry-After": "60"}, "code": "TooManyRequests"}), "asked to slow down"),
             (json!({"status": 503, "body": "down"}), "did not answer"),
@@ -232,6 +233,23 @@ both_engines! {
         assert_eq!(state_of(&checks, CheckKey::SignIn), CheckState::Failed);
         for key in [CheckKey::DomainVerified, CheckKey::BreakGlass, CheckKey::MfaHandover] {
             assert_eq!(state_of(&checks, key), CheckState::Unknown, "{key:?}");
+        }
+    }
+
+    async fn the_end_of_the_secret_is_told_60_30_and_7_days_before(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        for (days, state, overview) in [
+            (62, CheckState::Passed, "Nothing to do yet"),
+            (59, CheckState::Attention, "Replace it in time"),
+            (29, CheckState::Attention, "Replace it in time"),
+            (6, CheckState::Failed, "Replace it now"),
+        ] {
+            rehearsal.control("applications", json!({"secret_expires_in_days": days})).await;
+            let checks = rehearsal.check_all().await;
+            assert_eq!(state_of(&checks, CheckKey::CredentialEnd), state, "{days}");
+            let page = rehearsal.browser.get("/").await.body;
+            assert!(page.contains(overview), "{days}: {page}");
         }
     }
 
