@@ -23,5 +23,6 @@ pub mod readings;
 pub mod router;
 pub mod serve;
 pub mod sessions;
+pub mod tls;
 pub mod upkeep;
 pub mod worker;

@@ -10,7 +10,6 @@ use app::identity::Providers;
 use app::passwords::Passwords;
 use app::portal::{Portal, PortalSettings, Practice};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
 use signpost_app as app;
 use signpost_model::random::random_text;
 use signpost_model::{Clock as _, Random, Timestamp};
@@ -20,7 +19,7 @@ use tokio::sync::Notify;
 use crate::ambient::{SystemClock, SystemRandom};
 use crate::config::{DataArgs, Http, ServeArgs};
 use crate::worker::{self, Presence};
-use crate::{cleaning, mailer, memory, practice, readings, router};
+use crate::{cleaning, mailer, memory, practice, readings, router, tls};
 
 /// How long requests under way may take to end when the server is told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
@@ -150,9 +149,8 @@ async fn listen(http: &Http, router: axum::Router) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(handle.clone()));
     match &http.tls {
         Some((cert, key)) => {
-            let tls = RustlsConfig::from_pem_file(cert, key)
-                .await
-                .context("failed to read the TLS certificate or key")?;
+            let tls =
+                tls::from_files(cert, key).context("failed to read the TLS certificate or key")?;
             axum_server::bind_rustls(http.listen, tls)
                 .handle(handle)
                 .serve(service)

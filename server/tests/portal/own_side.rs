@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum_server::tls_rustls::RustlsConfig;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use signpost_app::portal::{Portal, PortalSettings};
 use signpost_app::readiness::look_trusting;
 use signpost_model::readiness::{Check, CheckKey, CheckState};
-use signpost_server::router;
+use signpost_server::{router, tls};
 use signpost_store::both_engines;
 
 use crate::syncing::Rehearsal;
@@ -74,9 +74,9 @@ async fn behind(rehearsal: &Rehearsal, identity: Identity, pages: Option<axum::R
     let portal = at(rehearsal, listener.local_addr().unwrap());
     let pages = pages.unwrap_or_else(|| router::build(portal.clone(), Vec::new()));
     let service = pages.into_make_service_with_connect_info::<SocketAddr>();
-    let tls = RustlsConfig::from_der(identity.chain, identity.key)
-        .await
-        .unwrap();
+    let chain = identity.chain.into_iter().map(CertificateDer::from);
+    let key = PrivateKeyDer::Pkcs8(identity.key.into());
+    let tls = tls::with(chain.collect(), key).unwrap();
     let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
     tokio::spawn(async move { server.serve(service).await.unwrap() });
     portal
@@ -94,7 +94,12 @@ fn at(rehearsal: &Rehearsal, address: SocketAddr) -> Portal {
 }
 
 async fn look(rehearsal: &Rehearsal, portal: &Portal, trusted: &Authority) -> (Check, Check) {
-    let checks = look_trusting(portal, rehearsal.application, &[trusted.der.clone()]).await;
+    let checks = look_trusting(
+        portal,
+        rehearsal.application,
+        std::slice::from_ref(&trusted.der),
+    )
+    .await;
     let checks = checks.unwrap().unwrap();
     let of = |key| {
         checks
