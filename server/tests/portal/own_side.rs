@@ -1,8 +1,11 @@
 //! The portal behind real TLS, looked at by itself: certificates that browsers accept and refuse.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use signpost_app::portal::{Portal, PortalSettings};
@@ -202,4 +205,55 @@ both_engines! {
             assert_eq!(metadata.state, state, "{metadata:#?}");
         }
     }
+}
+
+/// The program as it is installed, with its certificate in files.
+#[tokio::test]
+async fn the_program_speaks_tls_itself_with_a_certificate_from_files() {
+    let root = Authority::new("Contoso Root", None);
+    let identity = root.sign(&params("portal", &["localhost"]));
+    let folder = tempfile::tempdir().unwrap();
+    let pem = |label: &str, der: &[u8]| {
+        signpost_app::connector::pem(
+            label,
+            &base64::engine::general_purpose::STANDARD.encode(der),
+        )
+    };
+    let (certificate, key) = (
+        folder.path().join("chain.pem"),
+        folder.path().join("key.pem"),
+    );
+    std::fs::write(&certificate, pem("CERTIFICATE", &identity.chain[0])).unwrap();
+    std::fs::write(&key, pem("PRIVATE KEY", &identity.key)).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_signpost"))
+        .arg("serve")
+        .env_clear()
+        .env("SIGNPOST_DATA_DIR", folder.path())
+        .env("SIGNPOST_LISTEN", format!("127.0.0.1:{port}"))
+        .env("SIGNPOST_PUBLIC_URL", format!("https://localhost:{port}"))
+        .env("SIGNPOST_TLS_CERT", certificate)
+        .env("SIGNPOST_TLS_KEY", key)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let browser = reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_der(&root.der).unwrap()])
+        .no_proxy()
+        .build()
+        .unwrap();
+    let address = format!("https://localhost:{port}/healthz");
+    let mut rhythm = tokio::time::interval(Duration::from_millis(50));
+    let status = loop {
+        rhythm.tick().await;
+        assert_eq!(program.try_wait().unwrap(), None, "the program ended");
+        if let Ok(answer) = browser.get(&address).send().await {
+            break answer.status();
+        }
+    };
+    assert_eq!(status, 200);
 }
