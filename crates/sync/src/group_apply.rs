@@ -8,6 +8,8 @@
 mod chain;
 mod engine;
 mod graph_groups;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;

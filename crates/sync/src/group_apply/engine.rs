@@ -32,8 +32,6 @@ const MAX_SILENT_BATCHES: u32 = 10;
 enum Event {
     /// Answers, by group and in the order of sending.
     Wrote(Vec<(usize, i64, Answer)>),
-    /// The run was stopped between marking and sending.
-    Withheld(Vec<usize>),
     Looked(usize, Result<Found, ReadFailure>),
     Woke(usize),
 }
@@ -47,7 +45,9 @@ pub(super) struct Engine<'a, T, J: GroupJournal> {
     tenant: &'a T,
     journal: &'a J,
     surroundings: Surroundings<'a>,
-    events: FuturesUnordered<BoxFuture<'a, Result<Event, J::Error>>>,
+    /// What is under way at Microsoft. Nothing here touches the journal: it could hold the only
+    /// writer of our records while nobody drives it on, and the next note would wait for ever.
+    events: FuturesUnordered<BoxFuture<'a, Event>>,
     groups: BTreeMap<usize, Active>,
     next_key: usize,
     place: Option<GroupId>,
@@ -90,7 +90,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
             self.load().await?;
             self.advance();
             self.note().await?;
-            if self.notes.is_empty() && self.dispatch() {
+            if self.notes.is_empty() && self.dispatch().await? {
                 continue;
             }
             let is_over = match self.stop {
@@ -101,7 +101,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
                 break;
             }
             if let Some(event) = self.events.next().await {
-                self.handle(event?);
+                self.handle(event);
             }
         }
         Ok(match self.stop {
@@ -182,7 +182,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
     }
 
     /// Starts batches; returns whether any began.
-    fn dispatch(&mut self) -> bool {
+    async fn dispatch(&mut self) -> Result<bool, J::Error> {
         let mut began = false;
         while self.stop.is_none() && self.writes < MAX_WRITES_IN_FLIGHT {
             let ready: Vec<usize> = self
@@ -198,10 +198,10 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
             if work.len() < BATCH && self.busy > 0 {
                 break;
             }
-            self.send(work, order);
+            self.send(work, order).await?;
             began = true;
         }
-        began
+        Ok(began)
     }
 
     /// Twenty groups side by side, or fewer groups one write behind the other.
@@ -230,9 +230,13 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
         (!work.is_empty()).then_some((work, order))
     }
 
-    fn send(&mut self, work: Vec<Packed>, order: Order) {
+    async fn send(&mut self, work: Vec<Packed>, order: Order) -> Result<(), J::Error> {
         let sequences: Vec<i64> = work.iter().map(|(_, sequence, _)| *sequence).collect();
         self.marked.extend(&sequences);
+        if self.journal.mark_sent(&sequences).await? == Signal::Stop {
+            self.halt(Stop::Cancelled);
+            return Ok(());
+        }
         let keys: BTreeSet<usize> = work.iter().map(|(key, ..)| *key).collect();
         for key in &keys {
             if let Some(group) = self.groups.get_mut(key) {
@@ -241,11 +245,8 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
         }
         self.writes += 1;
         self.busy += 1;
-        let (tenant, journal) = (self.tenant, self.journal);
+        let tenant = self.tenant;
         self.events.push(Box::pin(async move {
-            if journal.mark_sent(&sequences).await? == Signal::Stop {
-                return Ok(Event::Withheld(keys.into_iter().collect()));
-            }
             let places: Vec<(usize, i64)> = work.iter().map(|(key, at, _)| (*key, *at)).collect();
             let parts = work.into_iter().enumerate();
             let parts = parts.map(|(index, (_, _, write))| (index, write)).collect();
@@ -254,8 +255,9 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
             let answers = answers
                 .into_iter()
                 .map(|(index, answer)| (places[index].0, places[index].1, answer));
-            Ok(Event::Wrote(answers.collect()))
+            Event::Wrote(answers.collect())
         }));
+        Ok(())
     }
 
     fn look(&mut self, key: usize, look: Look) {
@@ -267,7 +269,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
                 Look::Created(nickname) => tenant.find(&nickname).await.map(Found::Group),
                 Look::Members(id) => tenant.members(&id).await.map(Found::Members),
             };
-            Ok(Event::Looked(key, found))
+            Event::Looked(key, found)
         }));
     }
 
@@ -306,15 +308,6 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
                         self.proceed(key, then);
                     }
                 }
-            }
-            Event::Withheld(keys) => {
-                self.writes -= 1;
-                for key in keys {
-                    if let Some(group) = self.groups.get_mut(&key) {
-                        group.is_busy = false;
-                    }
-                }
-                self.halt(Stop::Cancelled);
             }
             Event::Looked(key, found) => {
                 let random = self.surroundings.random;
@@ -372,7 +365,7 @@ impl<'a, T: GroupTenant, J: GroupJournal> Engine<'a, T, J> {
         let sleep = self.surroundings.clock.sleep(duration);
         self.events.push(Box::pin(async move {
             sleep.await;
-            Ok(Event::Woke(key))
+            Event::Woke(key)
         }));
     }
 
