@@ -126,6 +126,7 @@ pub(crate) async fn forget_users(tx: &mut Write, users: &str) -> Result<()> {
         "delete from decisions where user_id in (select key from json_each(json($1)))",
         "delete from snapshots where user_id in (select key from json_each(json($1)))",
         "delete from restorations where user_id in (select key from json_each(json($1)))",
+        "delete from unanswered where user_id in (select key from json_each(json($1)))",
         "delete from drifts where user_id in (select key from json_each(json($1)))",
         "delete from membership_drifts where user_id in (select key from json_each(json($1)))",
         "delete from assignments where principal_kind = 'user'

@@ -49,7 +49,8 @@ pub(super) async fn settle(
             continue;
         };
         let seen = &account.observation;
-        let found = settle_unanswered(input.user.id, actions, seen, &input.owned, &managers);
+        let (id, is_linked) = (input.user.id, input.link.is_some());
+        let found = settle_unanswered(id, actions, seen, is_linked, &input.owned, &managers);
         all.extend(effects(&found));
         settled.push(input.user.id);
         take(input, account, &found, worker);

@@ -14,10 +14,13 @@ use crate::ledger::Ledger;
 
 /// What follows from the actions that the account shows to be done: the account that we created is
 /// ours, and so is what we put on it. What it does not show did not happen, and is planned again.
+/// An account that `is_linked` already was there before, or its create was answered: it is never
+/// taken for one that a lost create made.
 pub fn settle_unanswered(
     user_id: UserId,
     actions: &[Action],
     account: &Observation,
+    is_linked: bool,
     owned: &[Owned],
     managers: &HashMap<UserId, ObjectId>,
 ) -> Effects {
@@ -33,8 +36,8 @@ pub fn settle_unanswered(
             continue;
         }
         match AccountRecord::created(&account.object_id, action) {
-            // Another create was answered meanwhile: everything is known.
-            Some(_) if before.created => {}
+            // Another create was answered meanwhile, or somebody else's account was adopted.
+            Some(_) if is_linked || before.created => {}
             Some(created) => {
                 link = Some(LinkMethod::Created);
                 record.ledger.created = true;
@@ -66,7 +69,14 @@ mod tests {
 
     fn settle(actions: &[Action], account: &Observation) -> Effects {
         let nobody = HashMap::new();
-        settle_unanswered(UserId::from_number(1), actions, account, &[], &nobody)
+        settle_unanswered(
+            UserId::from_number(1),
+            actions,
+            account,
+            false,
+            &[],
+            &nobody,
+        )
     }
 
     fn give(sku_id: &str) -> Action {
@@ -121,7 +131,24 @@ mod tests {
         ];
         let nobody = HashMap::new();
         let id = UserId::from_number(1);
-        let effects = settle_unanswered(id, &[create], &account, &owned, &nobody);
+        let effects = settle_unanswered(id, &[create], &account, true, &owned, &nobody);
+        assert_eq!((effects.link, effects.ledger.is_empty()), (None, true));
+    }
+
+    #[test]
+    fn an_account_that_was_adopted_meanwhile_is_not_taken_for_a_created_one() {
+        let account = Observation {
+            immutable_id: Some("anchor".to_owned()),
+            ..Observation::default()
+        };
+        let create = Action::CreateAccount {
+            immutable_id: "anchor".to_owned(),
+            enabled: true,
+            values: Vec::new().into_iter().collect(),
+        };
+        let nobody = HashMap::new();
+        let id = UserId::from_number(1);
+        let effects = settle_unanswered(id, &[create], &account, true, &[], &nobody);
         assert_eq!((effects.link, effects.ledger.is_empty()), (None, true));
     }
 

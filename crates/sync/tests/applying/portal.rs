@@ -121,6 +121,32 @@ impl Portal {
         Self::with_delay(0).await
     }
 
+    /// Tenant, links and ledger without ids, which differ from tenant to tenant.
+    pub(crate) async fn state(&self) -> Vec<String> {
+        let mut lines = self.practice.digest().await;
+        let records = self.records();
+        for (user, (object_id, method)) in &records.links {
+            let owned = records.owned.get(object_id);
+            lines.push(format!("{user} {method:?} {owned:?}"));
+        }
+        lines
+    }
+
+    /// The second day of a company: of its workers some move, marry and leave.
+    pub(crate) fn change_some(&self, workers: u128) {
+        for number in 1..=workers {
+            self.change(number, |person| match number % 4 {
+                0 => person.in_scope = false,
+                1 => {
+                    person.user.profile.city = "Porto".to_owned();
+                    person.user.profile.user_name = format!("new{number}@contoso.example");
+                }
+                2 => person.user.profile.manager_id = Some(UserId::from_number(1)),
+                _ => {}
+            });
+        }
+    }
+
     pub(crate) async fn with_delay(replication_delay_ms: u64) -> Self {
         let practice = Practice::start(replication_delay_ms).await;
         let client = practice.client().await;
@@ -413,7 +439,8 @@ impl Records {
             };
             let owned = self.owned.get(&account.object_id);
             let owned = owned.map(Vec::as_slice).unwrap_or_default();
-            let effects = settle_unanswered(user, &actions, &account, owned, &managers);
+            let is_linked = link.is_some();
+            let effects = settle_unanswered(user, &actions, &account, is_linked, owned, &managers);
             self.take(&effects);
         }
     }
