@@ -115,18 +115,20 @@ impl Client {
     async fn run_rounds(&self, requests: &[Request], order: Order) -> Vec<PartResult> {
         let mut results: Vec<Option<PartResult>> = requests.iter().map(|_| None).collect();
         let mut pending: Vec<usize> = (0..requests.len()).collect();
+        let mut tries = vec![0; requests.len()];
         let (mut tried, mut renewed) = (0, false);
         while !pending.is_empty() {
             let token = self.token().await.ok();
             let round = self.run_round(requests, &pending, (tried, order)).await;
             let again = round.again(requests, order);
-            let before = tried;
             // Parts that were never tried cost no try.
             tried += u32::from(again.must_wait || again.token_refused);
             for (index, result) in pending.into_iter().zip(round.results) {
                 results[index] = Some(result.map_err(|error| {
-                    let tries = before + error.tries();
-                    error.after(tries)
+                    if *error.kind() != ErrorKind::NotTried {
+                        tries[index] += error.tries();
+                    }
+                    error.after(tries[index].max(1))
                 }));
             }
             if again.token_refused {
