@@ -3,7 +3,8 @@
 //! The driver's own pool asks each connection that comes back whether it is alive, in a task of its
 //! own: a question over a wire that a file does not have, and as dear as a small statement.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool, Connection as _};
@@ -23,6 +24,9 @@ pub(crate) struct Readers {
     source: AnyPool,
     /// As many as there are permits.
     places: Vec<Arc<Mutex<Option<Kept>>>>,
+    /// The places that nobody has, the one that has rested longest first: the last reader may have
+    /// left in the middle of a long statement.
+    free: Arc<Free>,
     permits: Arc<Semaphore>,
     patience: Duration,
 }
@@ -37,8 +41,25 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct Lent {
     pub(crate) connection: OwnedMappedMutexGuard<Option<Kept>, AnyConnection>,
-    // Given back last: who gets it finds a free place.
+    // Given back in this order: who gets the permit finds a free place.
+    _place: Taken,
     _permit: OwnedSemaphorePermit,
+}
+
+type Free = std::sync::Mutex<VecDeque<usize>>;
+
+/// A place that one reader has.
+#[derive(Debug)]
+struct Taken {
+    number: usize,
+    free: Arc<Free>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.push_back(self.number);
+    }
 }
 
 impl Readers {
@@ -48,6 +69,7 @@ impl Readers {
         Self {
             source,
             permits: Arc::new(Semaphore::new(places.len())),
+            free: Arc::new(Free::new((0..places.len()).collect())),
             places,
             patience,
         }
@@ -56,32 +78,39 @@ impl Readers {
     /// Waits for a connection.
     pub(crate) async fn lend(&self) -> Result<Lent> {
         let permit = self.permit().await?;
-        // The first free one: the others stay unopened until they are needed.
-        let mut free = self
-            .places
-            .iter()
-            .map(|place| Arc::clone(place).try_lock_owned());
-        let Some(Ok(mut place)) = free.find(std::result::Result::is_ok) else {
-            return Err(sqlx::Error::PoolTimedOut.into());
-        };
+        let taken = self.take().ok_or(sqlx::Error::PoolTimedOut)?;
+        let mut place = Arc::clone(&self.places[taken.number]).lock_owned().await;
         self.fill(&mut place).await?;
         let connection =
             OwnedMutexGuard::try_map(place, |kept| kept.as_mut().map(|kept| &mut kept.connection));
         Ok(Lent {
             connection: connection.map_err(|_| sqlx::Error::PoolClosed)?,
+            _place: taken,
             _permit: permit,
         })
     }
 
     /// Waits for the readers under way and closes every connection.
     pub(crate) async fn close(&self) {
+        // In turn behind those who ask already; nobody after it gets one.
+        let all = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let everybody = self.permits.acquire_many(all).await;
         self.permits.close();
+        drop(everybody);
         for place in &self.places {
             if let Some(kept) = place.lock().await.take() {
                 // What cannot be closed is gone.
                 let _ = kept.connection.close().await;
             }
         }
+    }
+
+    fn take(&self) -> Option<Taken> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.pop_front().map(|number| Taken {
+            number,
+            free: Arc::clone(&self.free),
+        })
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit> {
