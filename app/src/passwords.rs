@@ -188,13 +188,13 @@ impl Passwords {
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             return Err(PortalError::Busy);
         }
-        let _waiting = Waiting(Arc::clone(&self.waiting));
+        let place = Waiting(Arc::clone(&self.waiting));
         self.hashed.fetch_add(1, Ordering::Relaxed);
         let job = Job {
             argon2,
             password: password.clone(),
             salt,
-            length: OUTPUT_BYTES,
+            _place: place,
         };
         let derived = self.hashing()?.derive(job).await;
         derived
@@ -212,7 +212,8 @@ impl Passwords {
     }
 }
 
-/// Gives the place in the queue back, also when the request is dropped.
+/// A place in the queue, given back when its hash is made or not wanted any more.
+#[derive(Default)]
 struct Waiting(Arc<AtomicUsize>);
 
 impl Drop for Waiting {

@@ -5,12 +5,15 @@
 //! leave a core for pages. They do not step back behind other programs: on a busy machine signing
 //! in would take seconds.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use argon2::{Argon2, Block};
 use signpost_model::Secret;
 use tokio::sync::oneshot;
+
+use super::{OUTPUT_BYTES, Waiting};
 
 /// Hashes at the same time, at most: each takes one core and 19 MiB.
 const MOST_THREADS: usize = 2;
@@ -20,7 +23,8 @@ pub(super) struct Job {
     pub(super) argon2: Argon2<'static>,
     pub(super) password: Secret,
     pub(super) salt: Vec<u8>,
-    pub(super) length: usize,
+    /// Its place in the queue, given back when it is done with: also when nobody waits any more.
+    pub(super) _place: Waiting,
 }
 
 struct Order {
@@ -69,8 +73,13 @@ fn work(queue: &Mutex<Receiver<Order>>) {
         if answer.is_closed() {
             continue;
         }
-        // Nobody may be waiting any more.
-        let _ = answer.send(derive(&job, &mut blocks));
+        // A thread that ended would be missing for ever.
+        let derived = catch_unwind(AssertUnwindSafe(|| derive(&job, &mut blocks)));
+        drop(job);
+        if let Ok(derived) = derived {
+            // Nobody may be waiting any more.
+            let _ = answer.send(derived);
+        }
     }
 }
 
@@ -81,7 +90,7 @@ fn next(queue: &Mutex<Receiver<Order>>) -> Option<Order> {
 
 fn derive(job: &Job, blocks: &mut Vec<Block>) -> argon2::Result<Vec<u8>> {
     blocks.resize(job.argon2.params().block_count(), Block::default());
-    let mut output = vec![0; job.length];
+    let mut output = vec![0; OUTPUT_BYTES];
     job.argon2.hash_password_into_with_memory(
         job.password.expose().as_bytes(),
         &job.salt,
@@ -103,7 +112,7 @@ mod tests {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             password: Secret::new(password),
             salt: vec![7; 16],
-            length: 32,
+            _place: Waiting::default(),
         }
     }
 
