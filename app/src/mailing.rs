@@ -135,10 +135,13 @@ pub async fn queue_quarantine(
     let body = Secret::new(format!(
         "The connection of {name} to Microsoft 365 keeps failing:\n\n{why}\n\n\
          Signpost tries again by itself, ever more rarely, and writes once until it works again.\n\
-         What was tried and what each change met:\n\n{public}{runs}\n",
+         The Runs of the application show what was tried and what each change met.\n{link}",
         name = application.name,
-        public = portal.settings.public_url,
-        runs = urls::application_runs(application.id),
+        // A worker without a portal knows no address.
+        link = match portal.settings.public_url.as_str() {
+            "" => String::new(),
+            public => format!("\n{public}{}\n", urls::application_runs(application.id)),
+        },
     ));
     let subject = format!("{}: the connection keeps failing", application.name);
     let (sealer, random) = (portal.store.sealer(), portal.random.as_ref());

@@ -209,7 +209,9 @@ impl Worker {
 
     /// The run is taken up again where it stands: soon, or when the lease runs out.
     async fn let_go(&self, lease: &RunLease) {
-        tokio::time::sleep(PACE).await;
+        // Ever later: what failed may need longer than a second to pass.
+        let waits = 1 << lease.fence.clamp(0, 5);
+        tokio::time::sleep(PACE * waits).await;
         if let Err(error) = release(&self.portal.store, lease).await {
             tracing::warn!(error = chain(&error), "the lease cannot be given back");
         }
@@ -319,6 +321,7 @@ impl Worker {
         if let Some(TenantRequest::RevertFederation { .. }) = run.request {
             settle_revert(&mut tx, &run, end, now).await?;
         }
+        let mut told = false;
         match end {
             // What stands in the way of a change to the tenant itself says nothing of syncs.
             RunEnd::Failed(failure) if run.scope == RunScope::Tenant => {
@@ -332,6 +335,7 @@ impl Worker {
                 connections::count_failure(&mut tx, lease.application_id, state, retry_at).await?;
                 if failures + 1 == FAILURES_TO_TELL {
                     self.tell(&mut tx, &run, failure).await?;
+                    told = true;
                 }
             }
             RunEnd::Done if run.tally.is_mass_failure() => {
@@ -342,12 +346,16 @@ impl Worker {
                 connections::quarantine(&mut tx, &run, &failure, retry_at).await?;
                 if failures < FAILURES_TO_TELL {
                     self.tell(&mut tx, &run, &failure).await?;
+                    told = true;
                 }
             }
             RunEnd::Done => connections::forget_failures(&mut tx, lease.application_id).await?,
             RunEnd::Cancelled => {}
         }
         tx.commit().await?;
+        if told {
+            self.portal.mailer.notify_one();
+        }
         if run.request.is_some() {
             tenant::look_again(self, lease, &run).await?;
         }
@@ -363,7 +371,6 @@ impl Worker {
     ) -> signpost_store::Result<()> {
         let (portal, now) = (&self.portal, self.now());
         app::mailing::queue_quarantine(tx, portal, run.application_id, &failure.text, now).await?;
-        portal.mailer.notify_one();
         Ok(())
     }
 }

@@ -10,7 +10,11 @@ const RELOAD: u32 = 5;
 fn reload() -> String {
     use_context::<http::request::Parts>().map_or_else(
         || RELOAD.to_string(),
-        |parts| format!("{RELOAD};url={}", parts.uri),
+        // Never the host: behind a proxy it need not be the one in the browser.
+        |parts| {
+            let path = parts.uri.path_and_query();
+            format!("{RELOAD};url={}", path.map_or("/", |path| path.as_str()))
+        },
     )
 }
 

@@ -70,7 +70,8 @@ pub(crate) static OF_EVERY_PAGE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{} as organisation_name, {} as time_zone, {} as second_factor_from,
          case when exists (select 1 {}) or exists (select 1 from federations f
-           where f.state = 'confirming') or exists (select 1 from identity_providers)
+           where f.state = 'confirming') or exists (select 1 from identity_providers p
+           join applications u on u.id = p.application_id where u.deleted_at is null)
            then 1 else 0 end as has_alerts,
          (select min(k.not_after) from signing_keys k where k.state = 'current')
            as certificate_ends_at",

@@ -46,7 +46,11 @@ impl Lifeline {
 
     /// The lease was renewed at `moment` or later.
     pub(super) fn renew(&self, moment: Moment) {
-        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who waited for the database may come later with an earlier moment.
+        if moment.steady > renewed.steady {
+            *renewed = moment;
+        }
     }
 
     fn holds(&self, now: Moment) -> bool {

@@ -1,9 +1,14 @@
 //! How far a check or an apply is, visible while its transaction is still open.
 
+use std::time::Duration;
+
 use signpost_model::ImportId;
 use sqlx::Row as _;
 
 use crate::{Engine, Result, Store};
+
+/// How long a report waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Rows done of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,8 +63,11 @@ impl Reporter {
         self.now.done += rows;
         self.store.progress().insert(self.import, self.now);
         if self.store.engine() == Engine::Postgres {
-            // By a connection of its own: the transaction at work shows nothing until it ends.
-            let mut connection = self.store.read().await?;
+            // By a connection of its own: the transaction at work shows nothing until it ends. Where
+            // none is free, those who have them may wait for that transaction: it goes on untold.
+            let free = tokio::time::timeout(PATIENCE, self.store.read()).await;
+            let Ok(connection) = free else { return Ok(()) };
+            let mut connection = connection?;
             sqlx::query(
                 "insert into import_progress (import_id, done, total) values ($1, $2, $3)
                  on conflict (import_id) do update set done = excluded.done, total = excluded.total",
