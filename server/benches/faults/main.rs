@@ -3,7 +3,7 @@
 //! The first argument is the share of the full number of accidents, 1 when left out; the second a
 //! file with the rows of the part between us and Microsoft. Everything happens to the real binary.
 //! Prints the table and writes it into `BENCHMARKS.md`.
-#![allow(
+#![expect(
     dead_code,
     reason = "the tests that share these modules need more of them"
 )]

@@ -13,10 +13,8 @@ use signpost_store::{Engine, Store};
 
 use crate::killing::{assert_as_calm, calm};
 use crate::kills::{Killed, Point, Victim, kill_at};
+use crate::storage::FEW;
 use crate::world::{World, now, until};
-
-/// Fewer people: what is waited for here is not work.
-const FEW: u128 = 40;
 
 /// How long a worker may be silent, and how often others look.
 const LEASE: Duration = Duration::from_secs(30);

@@ -8,7 +8,7 @@ use signpost_store::Engine;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::PEOPLE;
-use crate::kills::{Killed, Point, Victim, kill_at};
+use crate::kills::{Killed, Point, Victim, kill_at, meets};
 use crate::world::{World, difference};
 
 /// The first day and the second, undisturbed.
@@ -92,13 +92,8 @@ pub(crate) async fn survives_every_write(engine: Engine) -> u64 {
             });
             let fault = world.tenant.fault(fault).await;
             let mut process = world.start_sync("warn");
-            tokio::select! {
-                () = world.tenant.happened(fault) => {}
-                status = process.ends() => {
-                    assert!(status.success(), "{}", process.tail());
-                    world.tenant.calm().await;
-                    break;
-                }
+            if !meets(&world, fault, &mut process).await {
+                break;
             }
             process.kill().await;
             world.tenant.calm().await;

@@ -75,23 +75,30 @@ pub(crate) async fn kill_at(world: &World, victim: Victim, point: Point) -> Kill
 }
 
 /// A fault that holds the nth call of those to come.
-async fn hold(world: &World, call: u64, after: bool) -> u64 {
+pub(crate) async fn hold(world: &World, call: u64, after: bool) -> u64 {
     let fault = json!({
         "within": "single", "skip": call - 1, "once": true, "hold": true, "after": after,
     });
     world.tenant.fault(fault).await
 }
 
-async fn at_call(world: &World, victim: Victim, call: u64, after: bool, late: bool) -> Killed {
-    let fault = hold(world, call, after).await;
-    let mut process = victim.start(world, "warn").await;
+/// Waits until the process meets the fault; `false` when it ended well before.
+pub(crate) async fn meets(world: &World, fault: u64, process: &mut Process) -> bool {
     tokio::select! {
-        () = world.tenant.happened(fault) => {}
+        () = world.tenant.happened(fault) => true,
         status = process.ends() => {
             assert!(status.success(), "{}", process.tail());
             world.tenant.calm().await;
-            return Killed::Nowhere;
+            false
         }
+    }
+}
+
+async fn at_call(world: &World, victim: Victim, call: u64, after: bool, late: bool) -> Killed {
+    let fault = hold(world, call, after).await;
+    let mut process = victim.start(world, "warn").await;
+    if !meets(world, fault, &mut process).await {
+        return Killed::Nowhere;
     }
     process.kill().await;
     if !late {
@@ -103,13 +110,8 @@ async fn at_call(world: &World, victim: Victim, call: u64, after: bool, late: bo
 async fn unrecorded(world: &World, victim: Victim, call: u64) -> Killed {
     let fault = hold(world, call, true).await;
     let mut process = victim.start(world, "warn,signpost_graph=debug").await;
-    tokio::select! {
-        () = world.tenant.happened(fault) => {}
-        status = process.ends() => {
-            assert!(status.success(), "{}", process.tail());
-            world.tenant.calm().await;
-            return Killed::Nowhere;
-        }
+    if !meets(world, fault, &mut process).await {
+        return Killed::Nowhere;
     }
     let blocked = block_runs(&world.store).await;
     let called = |line: &&String| line.contains("called Graph");

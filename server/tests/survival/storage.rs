@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use signpost_model::run::RunState;
+use signpost_model::run::{Run, RunState};
 use signpost_store::Engine;
 use signpost_store::testing::{block_runs, drop_connections};
 use tokio::process::Command;
 
 use crate::killing::{assert_as_calm, calm};
+use crate::kills::hold;
 use crate::processes::{Process, free_address};
 use crate::world::{World, until};
 
@@ -23,10 +24,7 @@ pub(crate) async fn power_cut(call: u64) {
     let file = world.close().await;
     let (wal, shared) = (beside(&file, "-wal"), beside(&file, "-shm"));
     std::fs::copy(&file, beside(&file, ".synced")).unwrap();
-    let hold = json!({
-        "within": "single", "skip": call - 1, "once": true, "hold": true, "after": true,
-    });
-    let fault = world.tenant.fault(hold).await;
+    let fault = hold(&world, call, true).await;
     let process = world.start_sync_with(&[("LD_PRELOAD", library.as_str())]);
     world.tenant.happened(fault).await;
     process.kill().await;
@@ -58,6 +56,17 @@ async fn build_shim(folder: &Path) -> String {
     library
 }
 
+/// Whoever was at work when it happened ends its run without help, as if nothing had been.
+async fn goes_on(world: &World, run: &Run, process: Process, what: &str) {
+    let over = until(world, run, RunState::is_over).await;
+    assert_eq!(over.state, RunState::Succeeded, "{what}: {over:#?}");
+    let said = process.said();
+    assert!(said.iter().all(|line| !line.contains("panicked")), "{what}");
+    process.kill().await;
+    let expected = calm(world.store.engine(), FEW).await.arrived;
+    assert_as_calm(world, &expected, what).await;
+}
+
 /// Somebody holds the database until the worker complains; afterwards it goes on by itself.
 pub(crate) async fn locked() {
     let world = World::begin(Engine::Sqlite, FEW).await;
@@ -74,17 +83,7 @@ pub(crate) async fn locked() {
         worker.tail()
     );
     drop(blocked);
-    let over = until(&world, &run, RunState::is_over).await;
-    assert_eq!(
-        over.state,
-        RunState::Succeeded,
-        "{over:#?}\n{}",
-        worker.tail()
-    );
-    assert!(worker.said().iter().all(|line| !line.contains("panicked")));
-    worker.kill().await;
-    let expected = calm(Engine::Sqlite, FEW).await.arrived;
-    assert_as_calm(&world, &expected, "locked database").await;
+    goes_on(&world, &run, worker, "locked database").await;
 }
 
 /// The database drops every connection in the middle, as it does when it restarts.
@@ -99,17 +98,7 @@ pub(crate) async fn restarted(batch: u64) {
     // Whoever holds a lock when the server stops loses it.
     drop_connections(&world.store).await;
     world.tenant.release(fault).await;
-    let over = until(&world, &run, RunState::is_over).await;
-    assert_eq!(
-        over.state,
-        RunState::Succeeded,
-        "{over:#?}\n{}",
-        worker.tail()
-    );
-    assert!(worker.said().iter().all(|line| !line.contains("panicked")));
-    worker.kill().await;
-    let expected = calm(Engine::Postgres, FEW).await.arrived;
-    assert_as_calm(&world, &expected, &what).await;
+    goes_on(&world, &run, worker, &what).await;
 }
 
 /// The disk is full in the middle: the portal says so, and goes on when there is room again.
@@ -132,15 +121,6 @@ pub(crate) async fn disk_full(batch: u64) {
     assert_eq!(ready.status(), 503, "{what}");
     portal.answers(&format!("{url}/healthz")).await;
     portal.limit("fsize", "unlimited").await;
-    let over = until(&world, &run, RunState::is_over).await;
-    assert_eq!(
-        over.state,
-        RunState::Succeeded,
-        "{what}: {over:#?}\n{}",
-        portal.tail()
-    );
     portal.answers(&format!("{url}/readyz")).await;
-    portal.kill().await;
-    let expected = calm(Engine::Sqlite, FEW).await.arrived;
-    assert_as_calm(&world, &expected, &what).await;
+    goes_on(&world, &run, portal, &what).await;
 }

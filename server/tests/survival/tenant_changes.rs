@@ -9,6 +9,7 @@ use signpost_store::runs::{self, NewRun};
 use signpost_store::testing::AUTHOR;
 use signpost_store::{Engine, kept_values};
 
+use crate::kills::hold;
 use crate::world::{World, now, until};
 
 const POLICY: &str = "PATCH /policies/identitySecurityDefaultsEnforcementPolicy";
@@ -35,10 +36,7 @@ pub(crate) async fn killed(engine: Engine, call: u64, after: bool) -> bool {
         .await;
     let request = TenantRequest::SetSecurityDefaults { enabled: false };
     let run = ask(&world, request).await;
-    let hold = json!({
-        "within": "single", "skip": call - 1, "once": true, "hold": true, "after": after,
-    });
-    let fault = world.tenant.fault(hold).await;
+    let fault = hold(&world, call, after).await;
     let first = world.start_worker("warn");
     let over = tokio::select! {
         () = world.tenant.happened(fault) => None,

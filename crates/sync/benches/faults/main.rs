@@ -2,7 +2,7 @@
 //!
 //! The first argument is the share of the full number of lives, 1 when left out. Prints a line per
 //! life that went wrong, and a table row per fault for the server's part to write down.
-#![allow(
+#![expect(
     dead_code,
     reason = "the tests that share these modules need more of them"
 )]

@@ -127,32 +127,6 @@ impl Dice {
     }
 }
 
-/// Tenant, links and ledger without ids, which differ from tenant to tenant.
-async fn state(portal: &Portal) -> Vec<String> {
-    let mut lines = portal.practice.digest().await;
-    let records = portal.records();
-    for (user, (object_id, method)) in &records.links {
-        let owned = records.owned.get(object_id);
-        lines.push(format!("{user} {method:?} {owned:?}"));
-    }
-    lines
-}
-
-/// The second day of a company: some move, marry and leave.
-fn change_some(portal: &Portal) {
-    for number in 1..=WORKERS {
-        portal.change(number, |person| match number % 4 {
-            0 => person.in_scope = false,
-            1 => {
-                person.user.profile.city = "Porto".to_owned();
-                person.user.profile.user_name = format!("new{number}@contoso.example");
-            }
-            2 => person.user.profile.manager_id = Some(UserId::from_number(1)),
-            _ => {}
-        });
-    }
-}
-
 async fn company(delay_ms: u64) -> Portal {
     let portal = Portal::with_delay(delay_ms).await;
     portal.records().policy.remove_licenses = true;
@@ -166,10 +140,10 @@ async fn calm() -> &'static [String] {
     CALM.get_or_init(|| async {
         let portal = company(0).await;
         portal.sync().await;
-        change_some(&portal);
+        portal.change_some(WORKERS);
         portal.sync().await;
         assert_eq!(portal.plan().await.summary.tally.actions, 0);
-        state(&portal).await
+        portal.state().await
     })
     .await
 }
@@ -195,7 +169,7 @@ async fn settle(portal: &Portal) -> u64 {
 
 /// What became of a company after its second day.
 async fn verdict(portal: &Portal, syncs: u64) -> Lived {
-    let (found, expected) = (state(portal).await, calm().await);
+    let (found, expected) = (portal.state().await, calm().await);
     let missing = expected.iter().filter(|line| !found.contains(line));
     let extra = found.iter().filter(|line| !expected.contains(line));
     let mut wrong: Vec<String> = missing.map(|line| format!("- {line}")).collect();
@@ -231,7 +205,7 @@ async fn weather(seed: u64, kind: fn(&mut Dice) -> Value) -> Lived {
     let mut syncs = 0;
     for day in 0..2 {
         if day == 1 {
-            change_some(&portal);
+            portal.change_some(WORKERS);
         }
         for _ in 0..2 {
             portal.practice.tell("faults", kind(&mut dice)).await;
@@ -330,7 +304,7 @@ async fn outage(seed: u64) -> Lived {
     let mut syncs = 0;
     for day in 0..2 {
         if day == 1 {
-            change_some(&portal);
+            portal.change_some(WORKERS);
         }
         let down = dice.pick(&[
             json!({"drop_before": true}),
@@ -361,7 +335,7 @@ async fn replication(seed: u64) -> Lived {
     let also_cut = dice.roll(2) == 0;
     for day in 0..2 {
         if day == 1 {
-            change_some(&portal);
+            portal.change_some(WORKERS);
         }
         if also_cut {
             let fault = json!({"drop_after": true, "method": "POST"});
@@ -498,7 +472,7 @@ async fn drift(seed: u64) -> Lived {
     let mut dice = Dice::new(seed);
     let portal = company(0).await;
     portal.sync().await;
-    let before = state(&portal).await;
+    let before = portal.state().await;
     let number = 1 + dice.roll(40);
     let name = format!("worker.n{number:03}@contoso.example");
     let account = portal.practice.account(&name).await.unwrap();
@@ -544,7 +518,7 @@ async fn drift(seed: u64) -> Lived {
         });
     }
     portal.sync().await;
-    let after = state(&portal).await;
+    let after = portal.state().await;
     // The account's own line: everything else must be as before.
     let is_other = |line: &&String| !line.contains(&format!("n{number:03}"));
     let others_before: Vec<_> = before.iter().filter(is_other).collect();
@@ -571,7 +545,7 @@ async fn leavers(seed: u64) -> Lived {
     let mut dice = Dice::new(seed);
     let portal = company(0).await;
     portal.sync().await;
-    change_some(&portal);
+    portal.change_some(WORKERS);
     let skip = dice.roll(30);
     let mut down = json!({"status": 503, "code": "serviceNotAvailable", "skip": skip});
     if dice.roll(2) == 0 {
@@ -629,7 +603,7 @@ async fn seats(seed: u64) -> Lived {
     let plenty = json!({"skuPartNumber": "SPE_E3", "enabled": 300});
     portal.practice.tell("skus", plenty).await;
     let mut syncs = settle(&portal).await;
-    change_some(&portal);
+    portal.change_some(WORKERS);
     syncs = settle(&portal).await.max(syncs);
     let mut lived = verdict(&portal, syncs).await;
     lived.wrong.extend(wrong);

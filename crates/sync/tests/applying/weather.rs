@@ -2,9 +2,9 @@
 //! ends where an undisturbed one would have.
 
 use serde_json::{Value, json};
-use signpost_model::UserId;
 use signpost_sync::apply::Ended;
 
+use crate::matrix::Dice;
 use crate::portal::{Portal, Stored};
 
 const WORKERS: u128 = 40;
@@ -20,19 +20,6 @@ const KINDS: [&str; 9] = [
     r#"{"status": 404, "code": "Request_ResourceNotFound", "message": "not yet"}"#,
     r#"{"status": 409, "code": "Directory_ConcurrencyViolation", "message": "concurrent"}"#,
 ];
-
-/// Draws numbers from a seed; nothing else here is random.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
 
 async fn storm(portal: &Portal, dice: &mut Dice) {
     let routes = [
@@ -59,7 +46,7 @@ async fn live_through(portal: &Portal, mut dice: Option<Dice>) {
     portal.add_workers(WORKERS);
     for day in 0..2 {
         if day == 1 {
-            change_some(portal);
+            portal.change_some(WORKERS);
         }
         portal.plan().await;
         if let Some(dice) = &mut dice {
@@ -90,20 +77,6 @@ async fn live_through(portal: &Portal, mut dice: Option<Dice>) {
     }
 }
 
-fn change_some(portal: &Portal) {
-    for number in 1..=WORKERS {
-        portal.change(number, |person| match number % 4 {
-            0 => person.in_scope = false,
-            1 => {
-                person.user.profile.city = "Porto".to_owned();
-                person.user.profile.user_name = format!("new{number}@contoso.example");
-            }
-            2 => person.user.profile.manager_id = Some(UserId::from_number(1)),
-            _ => {}
-        });
-    }
-}
-
 #[tokio::test]
 async fn after_a_storm_one_clean_run_ends_as_if_there_had_been_none() {
     let calm = Portal::start().await;
@@ -111,7 +84,7 @@ async fn after_a_storm_one_clean_run_ends_as_if_there_had_been_none() {
     let expected = calm.practice.digest().await;
     for seed in 0..SEEDS {
         let portal = Portal::start().await;
-        live_through(&portal, Some(Dice(seed))).await;
+        live_through(&portal, Some(Dice::new(seed))).await;
         let faults = portal.practice.calls().await["faults"].as_i64().unwrap();
         assert!(faults > 0, "seed {seed} is fair weather");
         assert_eq!(portal.practice.digest().await, expected, "seed {seed}");
