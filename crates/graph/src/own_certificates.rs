@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::account::null_as_default;
 use crate::client::Client;
 use crate::error::{Call, Error, ErrorKind};
 use crate::ids::ClientId;
@@ -42,7 +41,8 @@ impl NewCertificate<'_> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Keys {
-    #[serde(default, deserialize_with = "null_as_default")]
+    id: Uuid,
+    /// Never empty for want of an answer: the list is sent back in the place of what is there.
     key_credentials: Vec<Value>,
 }
 
@@ -64,7 +64,7 @@ impl Client {
                 }))
             }
             None => {
-                let mut held = self.keys(own).await?;
+                let mut held = self.keys(own, registration).await?;
                 held.push(certificate.to_json());
                 replace(registration, &held)
             }
@@ -86,7 +86,7 @@ impl Client {
                 Request::new(&route::REMOVE_KEY, path).body(body)
             }
             None => {
-                let mut held = self.keys(own).await?;
+                let mut held = self.keys(own, registration).await?;
                 let is_meant = |key: &Value| {
                     let id = key["keyId"].as_str().and_then(|id| id.parse().ok());
                     id == Some(key_id)
@@ -115,12 +115,23 @@ impl Client {
     }
 
     /// The registration's certificates as Microsoft writes them: replacing the list sends them back.
-    async fn keys(&self, own: ClientId) -> Result<Vec<Value>, Error> {
+    async fn keys(&self, own: ClientId, registration: Uuid) -> Result<Vec<Value>, Error> {
         let path = with_query(
             &format!("/applications(appId='{own}')"),
-            &[("$select", "keyCredentials")],
+            &[("$select", "id,keyCredentials")],
         );
         let held: Keys = self.read(&Request::new(&route::APPLICATION, path)).await?;
+        if held.id != registration {
+            let call = Call {
+                route: &route::APPLICATION,
+                client_request_id: self.sender().mint_id(),
+            };
+            let kind = ErrorKind::Decode {
+                path: "id".to_owned(),
+                problem: "it is another registration than the one that was planned for".to_owned(),
+            };
+            return Err(Error::new(kind, call, None));
+        }
         Ok(held.key_credentials)
     }
 }

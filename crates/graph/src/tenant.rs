@@ -276,8 +276,10 @@ impl RegisteredCertificate {
             name.to_ascii_uppercase()
                 .contains(&thumbprint.to_ascii_uppercase())
         };
-        self.custom_key_identifier.as_deref().is_some_and(fits)
-            || self.display_name.as_deref().is_some_and(named)
+        match self.custom_key_identifier.as_deref() {
+            Some(identifier) => fits(identifier),
+            None => self.display_name.as_deref().is_some_and(named),
+        }
     }
 }
 

@@ -301,6 +301,25 @@ pub async fn quarantine(
     Ok(())
 }
 
+/// Whether another application signs in to the same registration of the same tenant: what one of
+/// them takes out of it, the other one may use.
+pub async fn shares_registration(
+    db: &mut AnyConnection,
+    application: ApplicationId,
+) -> Result<bool> {
+    let others: i64 = sqlx::query_scalar(
+        "select count(*) from connections c
+         join connections o on lower(o.tenant_id) = lower(c.tenant_id)
+           and lower(o.client_id) = lower(c.client_id) and o.application_id <> c.application_id
+         join applications a on a.id = o.application_id and a.deleted_at is null
+         where c.application_id = $1",
+    )
+    .bind(application.to_string())
+    .fetch_one(db)
+    .await?;
+    Ok(others > 0)
+}
+
 /// Forgets earlier failures: a run reached its end.
 pub async fn forget_failures(tx: &mut Write, application: ApplicationId) -> Result<()> {
     sqlx::query(

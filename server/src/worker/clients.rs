@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use app::connector::{Connector, stored};
+use app::connector::{Connector, Credential, stored};
 use app::portal::Portal;
 use signpost_app as app;
 use signpost_graph::{Client, Observation, Observer};
@@ -32,6 +32,8 @@ impl fmt::Debug for Clients {
 struct Known {
     settings: ConnectionSettings,
     secret_saved_at: Option<Timestamp>,
+    /// The certificate it signs in with; a secret's own time says when it is another one.
+    certificate: Option<String>,
     /// A check may have followed on a new permission, which counts from the next token on.
     checked_at: Option<Timestamp>,
     client: Client,
@@ -59,10 +61,15 @@ impl Clients {
             ));
         };
         drop(db);
+        let certificate = match &credential {
+            Credential::Certificate { certificate, .. } => Some(certificate.clone()),
+            Credential::Secret(_) => None,
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(&application)
             && found.settings == connection.settings
             && found.secret_saved_at == connection.secret_saved_at
+            && found.certificate == certificate
             && found.checked_at == connection.checked_at
         {
             return Ok(found.client.clone());
@@ -81,6 +88,7 @@ impl Clients {
             Known {
                 settings: connection.settings,
                 secret_saved_at: connection.secret_saved_at,
+                certificate,
                 checked_at: connection.checked_at,
                 client: client.clone(),
             },

@@ -23,6 +23,10 @@ use super::Worker;
 const TRIES: u32 = 16;
 const PAUSE: Duration = Duration::from_secs(6);
 
+/// Tokens in a row that prove a new credential: the first place that knows it is not every place.
+const PROOFS: u32 = 3;
+const BETWEEN_PROOFS: Duration = Duration::from_secs(3);
+
 /// As many characters of a secret as Microsoft shows.
 const HINT: usize = 3;
 
@@ -153,16 +157,24 @@ impl StoredCredential {
         let settings = self.settings.as_ref()?;
         let config = Connector::of(&self.portal).config(settings, credential);
         let client = Client::new(config.ok()?).ok()?;
-        let mut tried = 0;
-        while let Err(error) = client.renew_token().await {
-            tried += 1;
-            if tried == TRIES {
-                tracing::warn!(error = %error, "the new credential does not work");
-                return Some(false);
+        let (mut tried, mut proofs) = (0, 0);
+        loop {
+            match client.renew_token().await {
+                Ok(_) => proofs += 1,
+                Err(error) => {
+                    (tried, proofs) = (tried + 1, 0);
+                    if tried == TRIES {
+                        tracing::warn!(error = %error, "the new credential does not work");
+                        return Some(false);
+                    }
+                }
             }
-            tokio::time::sleep(PAUSE).await;
+            match proofs {
+                PROOFS => return Some(true),
+                0 => tokio::time::sleep(PAUSE).await,
+                _ => tokio::time::sleep(BETWEEN_PROOFS).await,
+            }
         }
-        Some(true)
     }
 }
 
@@ -178,6 +190,13 @@ impl OwnCredential for StoredCredential {
 
     fn take_secret(&self, secret: SecretText) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(self.try_and_keep(secret))
+    }
+
+    fn has_certificate<'a>(&'a self, certificate: &'a str) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let waiting = self.waiting().await.ok().flatten();
+            waiting.is_some_and(|waits| waits.base64() == certificate)
+        })
     }
 
     fn take_certificate<'a>(&'a self, certificate: &'a str) -> BoxFuture<'a, Result<(), String>> {

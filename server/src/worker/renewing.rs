@@ -1,7 +1,8 @@
 //! Plans another secret or certificate for the application's own registration.
 
-use signpost_graph::{Client, RegisteredCertificate, Registration};
+use signpost_graph::{Client, Registration};
 use signpost_model::run::RunFailure;
+use signpost_store::connections;
 use signpost_store::runs::RunLease;
 use signpost_sync::tenant::{
     self, InUse, ListedCertificate, ListedCredential, ListedSecret, OwnCredential as _, TenantPlan,
@@ -27,6 +28,11 @@ pub(super) async fn secret(
             "The application signs in with a certificate, or not at all: there is no secret to renew.",
         ));
     };
+    if shares_registration(worker, lease).await? {
+        return Ok(refused(
+            "Another application here uses the same registration and may sign in with the same secret. Renew it by hand: the Readiness page says how.",
+        ));
+    }
     let found = client.application_credentials(kept.own).await;
     let Some(registration) = found.map_err(unread)? else {
         return Ok(refused(ELSEWHERE));
@@ -73,10 +79,13 @@ pub(super) async fn certificate(
         return Ok(refused(ELSEWHERE));
     };
     let id = id_of(&registration);
+    // What another application here may sign in with stays.
+    let is_shared = shares_registration(worker, lease).await?;
     let in_use = match in_use {
         Some(InUse::Certificate(used)) => {
-            let meant = |one: &&RegisteredCertificate| one.has_thumbprint(&used);
-            let found = registration.certificates.iter().find(meant);
+            let mut listed = registration.certificates;
+            listed.retain(|one| one.has_thumbprint(&used) && !is_shared);
+            let found = listed.pop().filter(|_| listed.is_empty());
             ListedCredential::Certificate(found.and_then(|found| {
                 Some(ListedCertificate {
                     key_id: found.key_id?.to_string(),
@@ -86,7 +95,7 @@ pub(super) async fn certificate(
         }
         Some(InUse::Secret(hint)) => {
             let mut listed = listed_secrets(registration);
-            listed.retain(|secret| secret.hint == hint);
+            listed.retain(|secret| secret.hint == hint && !is_shared);
             // Of two that begin alike nobody can say which one is ours.
             ListedCredential::Secret(listed.pop().filter(|_| listed.is_empty()))
         }
@@ -99,6 +108,11 @@ pub(super) async fn certificate(
         ends_at: waits.not_after(),
     };
     Ok(tenant::use_certificate(&id, &waits, in_use))
+}
+
+async fn shares_registration(worker: &Worker, lease: &RunLease) -> Result<bool, Interrupted> {
+    let mut db = worker.portal.store.read().await?;
+    Ok(connections::shares_registration(&mut db, lease.application_id).await?)
 }
 
 fn id_of(registration: &Registration) -> String {

@@ -4,15 +4,18 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use signpost_app::connector::{Connector, stored};
-use signpost_model::Role;
-use signpost_model::connection::CredentialKind;
+use signpost_model::connection::{CredentialKind, Findings};
+use signpost_model::random::SeededRandom;
 use signpost_model::readiness::{CheckKey, CheckState, MfaTally};
 use signpost_model::run::RunState;
+use signpost_model::{AccessType, ConnectionState, Role};
 use signpost_server::readings;
 use signpost_store::account_readings::{self, Phase, Registrations};
 use signpost_store::connection_certificates::{self, Which};
+use signpost_store::connections::ConnectionUpdate;
 use signpost_store::readiness::KnownCheck;
-use signpost_store::{PageRequest, audit, both_engines, connections, readiness};
+use signpost_store::testing::{AUTHOR, NOW};
+use signpost_store::{PageRequest, applications, audit, both_engines, connections, readiness};
 
 use crate::support::Answer;
 use crate::syncing::Rehearsal;
@@ -450,6 +453,52 @@ both_engines! {
         rehearsal.conformance.assert_clean();
     }
 
+    async fn runs_sign_in_with_the_new_certificate_from_the_switch_on(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.permit(&["Application.ReadWrite.OwnedBy"]).await;
+        rehearsal.add(1, "Ana", "Silva").await;
+        // The second time the first certificate is gone from the registration.
+        for _ in 0..2 {
+            rehearsal.press("certificate", &[]).await;
+            let answer = rehearsal.press("certificate/upload", &[]).await;
+            let run = rehearsal.apply_plan(&answer).await;
+            assert_eq!((run.state, run.tally.applied), (RunState::Succeeded, 2), "{run:#?}");
+            rehearsal.control("tokens/expire", json!({})).await;
+            let run = rehearsal.sync().await;
+            assert_eq!(run.state, RunState::Succeeded, "{run:#?}");
+        }
+    }
+
+    async fn what_another_application_signs_in_with_stays(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.permit(&["Application.ReadWrite.OwnedBy"]).await;
+        rehearsal.connect_another().await;
+        let before = rehearsal.registered().await;
+        rehearsal.press("certificate", &[]).await;
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        let run = rehearsal.apply_plan(&answer).await;
+        assert_eq!((run.state, run.tally.applied), (RunState::Succeeded, 1), "{run:#?}");
+        assert_eq!(rehearsal.registered().await.secrets, before.secrets);
+    }
+
+    async fn an_answer_without_the_list_of_keys_replaces_nobodys(store: Store) {
+        let mut rehearsal = Rehearsal::begin(store).await;
+        rehearsal.meet_the_tenants_clock().await;
+        rehearsal.permit(&["Application.ReadWrite.OwnedBy"]).await;
+        let id = rehearsal.registered().await.id;
+        rehearsal.press("certificate", &[]).await;
+        let answer = rehearsal.press("certificate/upload", &[]).await;
+        rehearsal.control("faults", json!({"method": "GET", "contains": "select=id,keyCredentials",
+            "status": 200, "body": {"id": id}})).await;
+        rehearsal.control("reset", json!({"what": "calls"})).await;
+        let run = rehearsal.apply_plan(&answer).await;
+        assert_eq!(run.tally.applied, 0, "{run:#?}");
+        assert_eq!(rehearsal.calls().await["by_route"]["PATCH /applications/{id}"], Value::Null);
+        assert_eq!(rehearsal.credential().await, CredentialKind::Secret);
+    }
+
     async fn without_the_permission_the_certificate_goes_by_hand_and_the_reason_is_named(store: Store) {
         let mut rehearsal = Rehearsal::begin(store).await;
         rehearsal.meet_the_tenants_clock().await;
@@ -486,6 +535,30 @@ both_engines! {
 }
 
 impl Rehearsal {
+    /// Another application of this portal with the same registration.
+    async fn connect_another(&self) {
+        let store = &self.app.portal.store;
+        let mut tx = store.write().await.unwrap();
+        let connection = connections::find(&mut tx, self.application).await.unwrap();
+        let settings = connection.unwrap().settings;
+        let random = SeededRandom::new(77);
+        let access = AccessType::AllUsers;
+        let other = applications::create(&mut tx, &random, "Another", &access, &AUTHOR, NOW)
+            .await
+            .unwrap();
+        let update = ConnectionUpdate {
+            settings: &settings,
+            secret: None,
+            state: ConnectionState::Connected,
+            findings: &Findings::default(),
+        };
+        let sealer = store.sealer();
+        connections::save(&mut tx, sealer, &random, other.id, update, &AUTHOR, NOW)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     async fn mfa(&self, name: &str) -> String {
         let account: Value = self.account(name).await.unwrap();
         account["perUserMfaState"]

@@ -22,6 +22,9 @@ pub trait OwnCredential: fmt::Debug + Send + Sync {
     /// the old one in use.
     fn take_secret(&self, secret: SecretText) -> BoxFuture<'_, Result<(), String>>;
 
+    /// Whether the key of the certificate with this DER in base64 still waits here.
+    fn has_certificate<'a>(&'a self, certificate: &'a str) -> BoxFuture<'a, bool>;
+
     /// Tries the certificate with this DER in base64, whose key waits here, and uses it from then
     /// on. An error, in words, leaves everything as it was.
     fn take_certificate<'a>(&'a self, certificate: &'a str) -> BoxFuture<'a, Result<(), String>>;
@@ -158,6 +161,11 @@ impl OwnRegistration<'_> {
             Err(error) => return judge(Err(error)),
         };
         if !listed {
+            if !self.kept.has_certificate(certificate).await {
+                return not_graphs(
+                    "The certificate does not wait here any more: make another one.",
+                );
+            }
             let new = graph::NewCertificate {
                 name: &format!("Signpost {thumbprint}"),
                 base64: certificate,
