@@ -8,7 +8,8 @@ use crate::error::PortalError;
 use crate::visit::visit;
 
 /// What a form with one file holds.
-#[derive(Debug, Default)]
+/// May hold a key and its password: it is never printed.
+#[derive(Default)]
 pub(crate) struct Upload {
     fields: Vec<(String, String)>,
     pub(crate) file: Vec<u8>,

@@ -8,12 +8,13 @@ use crate::certificate::KeyProblem;
 use crate::{Certificate, CertificateProblem, SigningKey};
 
 /// The most bytes that are looked at: a key with a long chain of certificates has fewer.
-pub const MAX_KEY_FILE: usize = 64 * 1024;
+pub const MAX_KEY_FILE: usize = 16 * 1024;
 
 /// Opens a key file: its RSA key, and the certificate that belongs to the key. Other certificates
 /// of the file are those above it, and nobody asks for them.
 ///
-/// The work that a file may ask for is bounded, and still takes a noticeable part of a second.
+/// A file says itself how dear its password is to check, within bounds that still allow for much
+/// work and memory: one at a time, and away from what has to answer.
 pub fn open(file: &[u8], password: &Secret) -> Result<(SigningKey, Certificate), KeyFileProblem> {
     if file.len() > MAX_KEY_FILE {
         return Err(KeyFileProblem::TooLarge);

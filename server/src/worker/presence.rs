@@ -3,7 +3,8 @@
 //!
 //! A lease alone says only that its holder was alive lately: after a crash a run would wait for
 //! half a minute. Workers on other machines, or with another data folder, are not seen here, and
-//! their leases run out as ever.
+//! their leases run out as ever: each boot of a machine has a folder of its own, since locks on a
+//! shared one need not reach from machine to machine.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -35,7 +36,7 @@ impl Presence {
     /// Takes a name that others can see to be alive through this data folder.
     pub fn claim(data: &Path, random: &dyn Random) -> Self {
         let holder = random_token(random);
-        let seen = Seen::claim(&data.join(FOLDER), &holder);
+        let seen = boot().and_then(|boot| Seen::claim(&data.join(FOLDER).join(boot), &holder));
         if let Err(error) = &seen {
             tracing::info!(%error, "a crash of this worker will be noticed by its lease only");
         }
@@ -65,6 +66,12 @@ impl Presence {
         seen.and_then(|seen| seen.find_dead().ok())
             .unwrap_or_default()
     }
+}
+
+/// The machine since it was last started, as the system names it.
+fn boot() -> io::Result<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    Ok(name.trim().to_owned())
 }
 
 impl Seen {
@@ -154,7 +161,7 @@ mod tests {
         assert_eq!(dead.holders(), [name]);
         dead.bury();
         assert!(alive.find_dead().is_empty());
-        let left = std::fs::read_dir(data.path().join(FOLDER)).unwrap();
+        let left = std::fs::read_dir(data.path().join(FOLDER).join(boot().unwrap())).unwrap();
         assert_eq!(left.count(), 1, "only the living one's file is there");
     }
 

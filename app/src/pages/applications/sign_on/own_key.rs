@@ -7,6 +7,7 @@ use signpost_federation::{Certificate, SigningKey as Key};
 use signpost_model::{ApplicationId, Role, Secret};
 use signpost_store::connections;
 use signpost_store::signing_keys::SigningKey;
+use tokio::sync::Semaphore;
 
 use super::super::id_of_form;
 use super::certificates::{has_next, keep_next};
@@ -122,6 +123,9 @@ pub async fn import_next_certificate(
     .await
 }
 
+/// One key file is opened at a time: what checking its password costs is for the file to say.
+static OPENING: Semaphore = Semaphore::const_new(1);
+
 /// Takes a key and its certificate, in a file, as the next one.
 #[server(prefix = "/api", endpoint = "applications/certificates/import-file", input = MultipartFormData)]
 pub async fn import_key_file(data: MultipartData) -> Result<(), PortalError> {
@@ -147,10 +151,14 @@ pub async fn import_key_file(data: MultipartData) -> Result<(), PortalError> {
             return Err(FormErrors::field(KEY_FILE, "Choose a file").refuse(back));
         }
         let password = Secret::new(upload.field(KEY_PASSWORD).to_owned());
-        // What a password is stretched by takes a noticeable part of a second of one core.
-        let opened = tokio::task::spawn_blocking(move || key_file::open(&upload.file, &password))
-            .await
-            .map_err(|error| crate::forms::internal(&error))?;
+        let turn = OPENING.try_acquire().map_err(|_| PortalError::Busy)?;
+        let opened = tokio::task::spawn_blocking(move || {
+            // Kept to the end, also when the browser has gone.
+            let _turn = turn;
+            key_file::open(&upload.file, &password)
+        })
+        .await
+        .map_err(|error| crate::forms::internal(&error))?;
         let (key, certificate) = opened.map_err(refused)?;
         take(id, &key, &certificate, KEY_FILE).await
     })
